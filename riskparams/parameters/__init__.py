@@ -1,0 +1,1 @@
+"""Parameters: from a tail of drops to haircut, liquidation threshold, maximum loan-to-value and bonus."""
