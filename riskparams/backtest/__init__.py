@@ -1,0 +1,1 @@
+"""The judge: any risk parameters, replayed over prices with borrowers and liquidators, and what came of it."""
