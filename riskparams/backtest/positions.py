@@ -93,7 +93,7 @@ class PositionBook:
     def __post_init__(self) -> None:
         if self.utilisation.ndim != 1 or self.utilisation.shape != self.size.shape or not len(self.size):
             raise ConfigError(
-                f"utilisation has shape {self.utilisation.shape}, size {self.size.shape}: expected one value per account in each"
+                f"utilisation has shape {self.utilisation.shape}, size {self.size.shape}: expected one value per account"
             )
         if not (np.all(self.utilisation > 0) and np.all(self.utilisation <= 1)):
             raise ConfigError("an account's utilisation is not in (0, 1]: it is debt over max_ltv x collateral")

@@ -183,8 +183,9 @@ def replay(
     )
     largest_deficit = np.zeros(days)
     np.maximum.at(largest_deficit, day[1:], deficit[1:])
-    daily_hours: FloatArray = hours * np.bincount(day[1:], minlength=days)
-    max_ltv_hours: FloatArray = hours * np.bincount(day[1:], weights=schedule.max_ltv[rows[1:]], minlength=days)
+    bar_hours = np.full(len(time) - 1, hours)
+    daily_hours = np.bincount(day[1:], weights=bar_hours, minlength=days).astype(np.float64)
+    max_ltv_hours = np.bincount(day[1:], weights=bar_hours * schedule.max_ltv[rows[1:]], minlength=days).astype(np.float64)
     order = np.lexsort((event_account, event_bar))
     columns = dict(zip(DAILY_COLUMNS, table.T.copy(), strict=True))
     return BacktestResult(

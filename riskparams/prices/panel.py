@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
+from enum import IntEnum, StrEnum
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from riskparams.errors import DataError, InsufficientData
-from riskparams.terms import NANOSECONDS, Asset, BoolArray, FloatArray, IntArray, frozen, iso
+from riskparams.terms import DAY, NANOSECONDS, Asset, BoolArray, FloatArray, IntArray, frozen, iso
 
 
 class Calendar(StrEnum):
@@ -22,6 +23,32 @@ class Calendar(StrEnum):
     EXCHANGE = "exchange"  # sessions: the series' own stamps are the calendar
 
 
+class Exclusion(IntEnum):
+    """Why a bar's own return must not be modelled."""
+
+    NONE = 0
+    FIRST = 1  # of a segment: it has no return
+    FILLED = 2  # carried over a short gap
+    AFTER_FILL = 3  # its return spans the gap
+    JOIN = 4  # two files met here, and their last common bar is older than the bar before
+    DEAD_FEED = 5  # inside a flat run of at least `DEAD_FEED_BARS`
+    AFTER_DEAD_FEED = 6  # its return spans the run
+
+
+DEAD_FEED_BARS = 24
+LONGEST_FILL = 3  # missing bars that are carried over; a longer gap splits the history
+LONGEST_RECESS = 10 * DAY  # on an exchange calendar, the interruption that splits it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What the loader did to a series, dated by the close of the bar where it did it."""
+
+    time: int
+    text: str
+    warning: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candles:
     """One asset's bars, oldest first; arrays share their length and are read-only.
@@ -29,8 +56,9 @@ class Candles:
     `time` is the close of each bar in integer nanoseconds UTC, strictly increasing. On a continuous
     calendar the grid is regular inside a segment. `volume` is in units of the asset (base); it is NaN where
     unknown. `usable` is False where the bar's own return must not be modelled: the first bar of a segment,
-    a bar filled over a short gap, the bar after one, a dead feed. `segment` counts the pieces that a long
-    gap splits the history into. `close_only` says that open, high and low repeat the closes.
+    a bar filled over a short gap, the bar after one, a dead feed; `exclusion` says which. `segment` counts the
+    pieces that a long gap splits the history into. `close_only` says that open, high and low know no more than
+    the closes: they repeat them, or come from the odd bar that was observed twice.
     """
 
     time: IntArray
@@ -41,36 +69,118 @@ class Candles:
     volume: FloatArray
     usable: BoolArray
     segment: IntArray
+    exclusion: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
     close_only: bool = False
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("time", "open", "high", "low", "close", "volume", "usable", "segment"):
-            frozen(getattr(self, name))
+        if not len(self.exclusion):
+            object.__setattr__(self, "exclusion", np.zeros(len(self.time), np.int8))
+        for name in ARRAYS:
+            array = getattr(self, name)
+            if len(array) != len(self.time):
+                raise DataError(f"candles hold {len(self.time)} times and {len(array)} values of {name}: expected one of each")
+            frozen(array)
 
     def __len__(self) -> int:
         return len(self.time)
 
     def head(self, count: int) -> Candles:
         """Return the first `count` bars."""
-        cut = slice(0, count)
-        return Candles(
-            time=self.time[cut],
-            open=self.open[cut],
-            high=self.high[cut],
-            low=self.low[cut],
-            close=self.close[cut],
-            volume=self.volume[cut],
-            usable=self.usable[cut],
-            segment=self.segment[cut],
-            close_only=self.close_only,
-        )
+        return replace(self, **{name: getattr(self, name)[:count] for name in ARRAYS})
+
+    def until(self, as_of: int) -> Candles:
+        """Return the bars as they were known at `as_of`.
+
+        A gap that was still open then has not been filled yet, and a flat run that was still short was not yet a dead feed.
+        """
+        count = int(np.searchsorted(self.time, as_of, side="right"))
+        while count and self.exclusion[count - 1] == Exclusion.FILLED:
+            count -= 1
+        known = replace(self.head(count), notes=tuple(note for note in self.notes if note.time <= as_of))
+        if not count or known.exclusion[-1] != Exclusion.DEAD_FEED:
+            return known
+        recent = slice(max(0, count - DEAD_FEED_BARS), count)
+        moving = np.flatnonzero(~unchanged(known.close, known.high, known.low, known.segment)[recent])
+        if not len(moving) or count - (recent.start + int(moving[-1])) >= DEAD_FEED_BARS:
+            return known
+        usable, exclusion = known.usable.copy(), known.exclusion.copy()
+        run = slice(recent.start + int(moving[-1]) + 1, count)
+        dead = exclusion[run] == Exclusion.DEAD_FEED
+        usable[run][dead], exclusion[run][dead] = True, Exclusion.NONE
+        return replace(known, usable=usable, exclusion=exclusion)
 
     def sha256(self) -> str:
         """Return the digest of everything a later step can see."""
         digest = hashlib.sha256(b"close-only" if self.close_only else b"ohlc")
-        for array in (self.time, self.open, self.high, self.low, self.close, self.volume, self.usable, self.segment):
-            digest.update(np.ascontiguousarray(array).tobytes())
+        for name in ARRAYS:
+            digest.update(np.ascontiguousarray(getattr(self, name)).tobytes())
         return digest.hexdigest()
+
+
+ARRAYS = ("time", "open", "high", "low", "close", "volume", "usable", "segment", "exclusion")
+
+
+def unchanged(close: FloatArray, high: FloatArray, low: FloatArray, segment: IntArray) -> BoolArray:
+    """Return where a bar repeats the close before it and shows no range: what a feed that has died looks like."""
+    flat = np.zeros(len(close), bool)
+    flat[1:] = (close[1:] == close[:-1]) & (high[1:] == low[1:]) & (low[1:] == close[1:]) & (segment[1:] == segment[:-1])
+    return flat
+
+
+def lay_on_calendar(
+    time: IntArray,
+    numbers: FloatArray,
+    *,
+    bar: int,
+    calendar: Calendar,
+    breaks: BoolArray,
+    stale: BoolArray,
+    close_only: bool,
+    notes: tuple[Note, ...],
+) -> Candles:
+    """Return candles with short gaps filled, long ones made segments and every unusable bar marked.
+
+    `numbers` has the columns open, high, low, close, volume. `breaks` marks bars that continue nothing, `stale`
+    those joined to the bar before across a hole in their own file.
+    """
+    steps = np.diff(time, prepend=time[:1])
+    missing = steps // bar - 1 if calendar is Calendar.CONTINUOUS else np.zeros(len(time), np.int64)
+    new = breaks | (missing > LONGEST_FILL if calendar is Calendar.CONTINUOUS else steps > LONGEST_RECESS)
+    fills = np.where(new, 0, np.maximum(missing, 0))
+    after = np.append(fills[1:], 0)  # bars to add behind each
+    index = np.repeat(np.arange(len(time)), after + 1)
+    rank = np.arange(len(index)) - np.repeat(np.cumsum(after + 1) - (after + 1), after + 1)
+    filled = rank > 0
+    numbers = numbers[index]
+    numbers[filled, :3] = numbers[filled, 3:4]
+    numbers[filled, 4] *= 0.0  # unknown stays unknown
+    opened, high, low, close, volume = (np.ascontiguousarray(column) for column in numbers.T)
+    segment = np.cumsum(new, dtype=np.int64)[index]
+    flat = unchanged(close, high, low, segment)
+    edges = np.flatnonzero(np.diff(flat.astype(np.int8), prepend=0, append=0))
+    exclusion = np.zeros(len(index), np.int8)
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        if end - start + 1 >= DEAD_FEED_BARS:
+            exclusion[start:end] = Exclusion.DEAD_FEED
+            exclusion[end : end + 1] = Exclusion.AFTER_DEAD_FEED
+    exclusion[~filled & stale[index]] = Exclusion.JOIN
+    exclusion[~filled & (fills > 0)[index]] = Exclusion.AFTER_FILL
+    exclusion[filled] = Exclusion.FILLED
+    exclusion[np.flatnonzero(np.diff(segment, prepend=-1))] = Exclusion.FIRST
+    return Candles(
+        time=time[index] + rank * bar,
+        open=opened,
+        high=high,
+        low=low,
+        close=close,
+        volume=volume,
+        usable=exclusion == Exclusion.NONE,
+        segment=segment,
+        exclusion=exclusion,
+        close_only=close_only,
+        notes=notes,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,15 +219,15 @@ class PricePanel:
         """
         known = {}
         for asset, candles in self.candles.items():
-            count = int(np.searchsorted(candles.time, as_of, side="right"))
-            if count:
-                known[asset] = candles.head(count)
+            bars = candles.until(as_of)
+            if len(bars):
+                known[asset] = bars
         if not known:
             first = min(int(candles.time[0]) for candles in self.candles.values())
-            raise InsufficientData(f"no price is known as of {iso(as_of)}: the first bar closes at {iso(first)}; choose a later date")
-        return PricePanel(
-            candles=known, bar=self.bar, numeraire=self.numeraire, calendar=self.calendar, simulated=self.simulated
-        )
+            raise InsufficientData(
+                f"no price is known as of {iso(as_of)}: the first bar closes at {iso(first)}; choose a later one"
+            )
+        return replace(self, candles=known)
 
     @cached_property
     def sha256(self) -> Mapping[Asset, str]:

@@ -1,0 +1,42 @@
+"""RiskAppetite: how much risk the protocol accepts, declared once and printed in every report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from riskparams.errors import ConfigError
+from riskparams.execution import LiquidationHorizon
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskAppetite:
+    """Levels and horizons that the parameters answer to.
+
+    `haircut_level` is the share of liquidations that must still repay the debt in full. `touch_probability` is the
+    chance that a loan opened at max LTV reaches its liquidation threshold within `touch_horizon`. A simulated position
+    is followed for `follow`; its barriers are the touch move times `barrier_multiples`. `stress_weight` is the weight of
+    the stressed start law (EU 153/2013 art. 28(1)(b)).
+    """
+
+    haircut_level: float = 0.995
+    shortfall_level: float = 0.975
+    liquidation_horizon: LiquidationHorizon = LiquidationHorizon(oracle=60, keeper=3540)
+    touch_probability: float = 0.05
+    touch_horizon: timedelta = timedelta(hours=24)
+    follow: timedelta = timedelta(days=7)
+    barrier_multiples: tuple[float, ...] = (1.0, 2.0, 4.0)
+    stress_weight: float = 0.25
+    smallest_haircut: float = 0.005
+    largest_haircut: float = 0.95
+
+    def __post_init__(self) -> None:
+        for name in ("haircut_level", "shortfall_level", "touch_probability"):
+            if not 0 < getattr(self, name) < 1:
+                raise ConfigError(f"appetite.{name} is {getattr(self, name)}: expected a fraction between 0 and 1")
+        if not 0 <= self.stress_weight <= 1:
+            raise ConfigError(f"appetite.stress_weight is {self.stress_weight}: expected a fraction from 0 to 1")
+        if not self.barrier_multiples or min(self.barrier_multiples) <= 0:
+            raise ConfigError(f"appetite.barrier_multiples is {self.barrier_multiples}: expected positive numbers")
+        if self.touch_horizon <= timedelta(0) or self.follow <= timedelta(0):
+            raise ConfigError("appetite.touch_horizon and appetite.follow must be longer than nothing")

@@ -1,0 +1,110 @@
+"""PathModel: everything a simulation of one pair needs, fitted on the past alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from riskparams.errors import InsufficientData
+from riskparams.paths.pool import History, Pool, build_pool
+from riskparams.prices.panel import PricePanel
+from riskparams.returns import Returns, log_returns
+from riskparams.tails.gpd import TailFit, TailSpec, fit_tail
+from riskparams.terms import DAY, FloatArray, Pair, iso
+from riskparams.volatility.ewma import default_ewma
+from riskparams.volatility.ladder import Ladder, filter_state, fit_volatility
+from riskparams.volatility.model import GarchSpec, VolatilityFit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """How a pair's model is fitted; durations in days. `ladder=None` is GJR-t, then EWMA."""
+
+    window_days: float = 730.0
+    min_window_days: float = 365.0
+    history_days: float = 3650.0
+    tail: TailSpec = TailSpec()
+    ladder: Ladder | None = None
+
+    def rungs(self, bar: int) -> Ladder:
+        return self.ladder or (GarchSpec(), default_ewma(bar))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathModel:
+    """One pair's fitted model: recursion, residual pools with their tails, and where the market stands now.
+
+    `window` is the pool of the fit window (for the `pit` start law), `history` that of all filtered history (for
+    `ttc` and `str`). `next_sigma2` and `next_slot` belong to the first bar after the sample.
+    """
+
+    pair: Pair
+    fit: VolatilityFit
+    window: Pool
+    history: Pool
+    window_tail: TailFit
+    history_tail: TailFit
+    next_sigma2: float
+    next_slot: int
+    bar: int
+    daily_sigma: float
+    history_from: int
+
+    @property
+    def recursion(self) -> FloatArray:
+        garch = self.fit.garch
+        return np.array([garch.omega, garch.alpha, garch.gamma, garch.beta])
+
+    def flags(self) -> tuple[str, ...]:
+        flags = [*self.fit.flags, *(f"tail_{flag}" for flag in self.history_tail.flags)]
+        if self.window.scale > 1.1:
+            flags.append("residual_scale_above_1.1")
+        if self.history.filled.any():
+            flags.append("filled_back")
+        return tuple(flags)
+
+
+def fit_path_model(panel: PricePanel, pair: Pair, reference: Pair, spec: ModelSpec) -> PathModel:
+    """Return the model of a pair fitted on everything the panel holds; cut the panel with `.until` for an earlier date.
+
+    The fit window is the last `window_days` of the newest segment. Raises `InsufficientData` when that is shorter than
+    `min_window_days`, naming the gap if one split the history.
+    """
+    returns = log_returns(panel, pair)
+    own, fit = _history(returns, spec)
+    if reference == pair:
+        lender = own
+    else:
+        lender, _ = _history(log_returns(panel, reference), spec)
+    last = int(returns.time[-1])
+    window = build_pool(own, lender, since=last - round(spec.window_days * DAY))
+    history = build_pool(own, lender, since=last - round(spec.history_days * DAY))
+    span = max(int(returns.time[-1] - returns.time[0]), returns.bar)
+    return PathModel(
+        pair=pair,
+        fit=fit,
+        window=window,
+        history=history,
+        window_tail=fit_tail(-window.z, spec.tail),
+        history_tail=fit_tail(-history.z, spec.tail),
+        next_sigma2=own.state.next_sigma2,
+        next_slot=returns.next_slot,
+        bar=returns.bar,
+        daily_sigma=float(np.sqrt(fit.garch.variance * len(returns) * DAY / span)),
+        history_from=int(max(lender.returns.time[0], last - round(spec.history_days * DAY))),
+    )
+
+
+def _history(returns: Returns, spec: ModelSpec) -> tuple[History, VolatilityFit]:
+    newest = returns.last_segment()
+    days = (int(newest.time[-1]) - int(newest.time[0]) + newest.bar) / DAY
+    if days < spec.min_window_days:
+        split = len(newest) < len(returns)
+        raise InsufficientData(
+            f"{returns.pair}: {days:.0f} days of unbroken history to {iso(int(newest.time[-1]))}"
+            + (f", after the gap that ends at {iso(int(newest.time[0]))}" if split else "")
+            + f"; min_window asks for {spec.min_window_days:.0f}: give a longer or gap-free file, or lower [model] min_window"
+        )
+    fit = fit_volatility(newest.since(int(newest.time[-1]) - round(spec.window_days * DAY)), spec.rungs(returns.bar))
+    return History(returns=returns, state=filter_state(returns, fit)), fit

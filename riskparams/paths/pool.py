@@ -1,0 +1,101 @@
+"""The rows and states a simulation draws from: one for each bar of the reference asset, its own or filled back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from riskparams.returns import Returns
+from riskparams.terms import DAY, BoolArray, FloatArray, IntArray, frozen
+from riskparams.volatility.model import VolatilityState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """A pair's filtered past: returns and the state they imply under a fit."""
+
+    returns: Returns
+    state: VolatilityState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Standardised residual rows with the state each was met in; shape (rows,), oldest first.
+
+    `z` has mean 0 and variance 1 over the pair's own rows, `low` is in the same units and never above `min(0, z)` by
+    more than the centring. `scale` is the standard deviation that was divided out: simulation multiplies it back into
+    returns. `filled` marks rows lent by the reference asset, whose states were multiplied by `variance_ratio`.
+    """
+
+    z: FloatArray
+    low: FloatArray
+    sigma2: FloatArray
+    slot: IntArray  # of the bar the row belongs to
+    filled: BoolArray
+    scale: float
+    variance_ratio: float
+
+    def __post_init__(self) -> None:
+        for array in (self.z, self.low, self.sigma2, self.slot, self.filled):
+            frozen(array)
+
+    @property
+    def filled_share(self) -> float:
+        return float(self.filled.mean())
+
+
+def _standardised(state: VolatilityState, rows: slice | IntArray) -> tuple[FloatArray, FloatArray, float]:
+    z, low = state.z[rows], state.low[rows]
+    scale = float(z.std())
+    return (z - z.mean()) / scale, (low - z.mean()) / scale, scale
+
+
+def build_pool(own: History, reference: History, *, since: int) -> Pool:
+    """Return one row for each bar of the reference after `since` (nanoseconds): the pair's own where it has one.
+
+    Where it has none (it was listed later, or a bar was left out) the reference's row is lent, with its state times
+    the ratio of the two variances over the bars both have, clipped to [1, 2]; 2 when they share less than a year.
+    Passing the pair itself as its reference gives its own rows only.
+    """
+    first = int(np.searchsorted(own.returns.time, since, side="right"))
+    z, low, scale = _standardised(own.state, slice(first, None))
+    times = own.returns.time[first:]
+    if reference.returns.pair == own.returns.pair:
+        return Pool(
+            z=z,
+            low=low,
+            sigma2=own.state.sigma2[first:].copy(),
+            slot=own.returns.slot[first:].copy(),
+            filled=np.zeros(len(z), dtype=bool),
+            scale=scale,
+            variance_ratio=1.0,
+        )
+    ratio = _variance_ratio(own, reference)
+    begin = int(np.searchsorted(reference.returns.time, since, side="right"))
+    lent_times = reference.returns.time[begin:]
+    lent_z, lent_low, _ = _standardised(reference.state, slice(begin, None))
+    at = np.searchsorted(times, lent_times)
+    ours = times[np.minimum(at, len(times) - 1)] == lent_times
+    mine = at[ours]
+    pool_z, pool_low = lent_z.copy(), lent_low.copy()
+    sigma2 = reference.state.sigma2[begin:] * ratio
+    pool_z[ours], pool_low[ours], sigma2[ours] = z[mine], low[mine], own.state.sigma2[first:][mine]
+    return Pool(
+        z=pool_z,
+        low=pool_low,
+        sigma2=sigma2,
+        slot=reference.returns.slot[begin:].copy(),
+        filled=~ours,
+        scale=scale,
+        variance_ratio=ratio,
+    )
+
+
+def _variance_ratio(own: History, reference: History) -> float:
+    common, mine, theirs = np.intersect1d(own.returns.time, reference.returns.time, assume_unique=True, return_indices=True)
+    if len(common) < 2 or common[-1] - common[0] < 365 * DAY:
+        return 2.0
+    e2 = own.state.z[mine] ** 2 * own.state.sigma2[mine]
+    r2 = reference.state.z[theirs] ** 2 * reference.state.sigma2[theirs]
+    return float(np.clip(e2.mean() / r2.mean(), 1.0, 2.0))

@@ -1,0 +1,1 @@
+"""Volatility: how large the next move may be, given all moves so far."""

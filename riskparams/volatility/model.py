@@ -1,0 +1,107 @@
+"""What a volatility model is told, and what it returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from riskparams.terms import FloatArray, frozen
+
+
+class Convergence(StrEnum):
+    """How the search for the maximum likelihood ended."""
+
+    CONVERGED = "converged"
+    ITERATION_LIMIT = "iteration limit"
+    FAILED = "failed"
+    NOT_NEEDED = "nothing to estimate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GarchSpec:
+    """GJR-GARCH(1,1) with Student-t innovations and zero mean.
+
+    `targeted` sets the intercept so that the unconditional variance is the sample's; otherwise it is free, as in
+    `arch`. `asymmetric=False` drops the leverage term.
+    """
+
+    asymmetric: bool = True
+    targeted: bool = True
+    persistence_cap: float = 0.9995
+
+    @property
+    def name(self) -> str:
+        return ("GJR" if self.asymmetric else "GARCH") + "-t" + (", variance-targeted" if self.targeted else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EwmaSpec:
+    """Exponentially weighted moving average of squared returns: `sigma2 = (1 - decay) e**2 + decay sigma2`."""
+
+    decay: float
+
+    @property
+    def name(self) -> str:
+        return f"EWMA({self.decay:g})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GarchFit:
+    """Parameters in the units of the returns that were fitted; `nu` is infinite where no tail was estimated.
+
+    `starts_spread` is the largest shortfall of log likelihood among the starting points.
+    """
+
+    spec: GarchSpec | EwmaSpec
+    omega: float
+    alpha: float
+    gamma: float
+    beta: float
+    nu: float
+    log_likelihood: float
+    variance: float  # of the sample, about zero
+    n_obs: int
+    convergence: Convergence
+    starts_spread: float = 0.0
+
+    @property
+    def persistence(self) -> float:
+        return self.alpha + self.gamma / 2 + self.beta
+
+    @property
+    def unconditional_variance(self) -> float:
+        """Long-run variance; infinite for an integrated recursion."""
+        return self.omega / (1 - self.persistence) if self.persistence < 1 else float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolatilityFit:
+    """The rung that passed, the hour-of-week factor it was fitted under, and why the rungs above did not pass."""
+
+    garch: GarchFit
+    hour_factor: FloatArray
+    first: int  # close of the first and last bar of the fit window
+    last: int
+    flags: tuple[str, ...] = ()
+    rejected: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        frozen(self.hour_factor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolatilityState:
+    """The filtered past of one pair under a fit, and the variance forecast for the next bar.
+
+    `sigma2[t]` was known before bar t and is free of the hour-of-week factor; `z` and `low` are the bar's return
+    and low over that sigma and factor, neither centred nor scaled.
+    """
+
+    sigma2: FloatArray
+    z: FloatArray
+    low: FloatArray
+    next_sigma2: float
+
+    def __post_init__(self) -> None:
+        for array in (self.sigma2, self.z, self.low):
+            frozen(array)
