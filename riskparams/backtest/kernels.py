@@ -229,3 +229,19 @@ def replay_accounts(
                 if debt > collateral:
                     deficit[t] += debt - collateral
     return daily, deficit, event_bar[:events].copy(), event_account[:events].copy(), event[:events].copy()
+
+
+@njit(cache=True, nogil=True)
+def first_touches(
+    low: FloatArray, segment: IntArray, opening: IntArray, barrier: FloatArray, follow: int, execution_bars: int
+) -> IntArray:
+    """Return the first bar after each opening whose low touches its barrier and whose execution is known, else -1."""
+    touch = np.full(len(opening), -1)
+    for i in range(len(opening)):
+        for t in range(opening[i] + 1, min(opening[i] + follow + 1, len(low) - execution_bars)):
+            if segment[t + execution_bars] != segment[opening[i]]:
+                break
+            if low[t] <= barrier[i]:
+                touch[i] = t
+                break
+    return touch

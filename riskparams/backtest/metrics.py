@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from riskparams.backtest.replay import BacktestResult
+from riskparams.backtest.replay import DAILY_COLUMNS, BacktestResult
 from riskparams.errors import DataError
 from riskparams.terms import FloatArray, IntArray, iso
 
 YEAR_HOURS = 365.25 * 24
 
-# numerators and denominators that ratios are made of; `hours` of a day are the longest of any pair pooled
-SUMS = (
-    "max_ltv_hours",
-    "position_hours",
-    "debt_hours",
-    "collateral_hours",
-    "episodes",
-    "liquidations",
-    "judged",
-    "false_liquidations",
-    "recovered",
-    "repaid",
-    "penalty",
-    "bad_debt",
-)
 Totals = dict[str, FloatArray]
 
 
@@ -35,8 +21,8 @@ Totals = dict[str, FloatArray]
 class Metric:
     """One number with its interval. `point` is None where there was nothing to divide by, and `note` says so.
 
-    `exposure` is the denominator, in its own unit: position-years, debt-years, liquidations, days. `high` is None where
-    the history gives no bound; where an event never happened `low` is 0 and the note says where `high` comes from.
+    `exposure` is the denominator, in its own unit: position-years, debt-years, liquidations, years. `low` and `high` are
+    None where the history gives no bound; where an event never happened the note says where `high` comes from.
     """
 
     name: str
@@ -48,98 +34,61 @@ class Metric:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Ratio:
-    """A metric's numerator and denominator as functions of summed totals."""
+    """A metric as the quotient of two columns of `_pooled`, and what to say where it is empty."""
 
     name: str
     unit: str
-    numerator: Callable[[Totals], FloatArray]
-    denominator: Callable[[Totals], FloatArray]
-    zero_bound: Callable[[Totals], float | None]  # upper bound when the event never happened
-    zero_note: str
-    empty_note: str
+    numerator: str
+    denominator: str
+    never: str
+    scale: float = 1.0
+    bounded: bool = False  # events are counted, so that none at all still bounds their rate by 3 / exposure
+    ceiling: float = math.inf
+    empty: str = "no position had debt"
+
+    def exposure(self, sums: Totals) -> float:
+        return float(sums[self.denominator])
+
+    def of(self, sums: Totals) -> FloatArray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(self.scale * sums[self.numerator] / sums[self.denominator], dtype=np.float64)
 
 
-def _none(_: Totals) -> None:
-    return None
-
-
+_COUNTED = "it never happened: the upper bound is 3 / exposure, as if events came independently"
+_NO_BAD_DEBT = (
+    "no bad debt on {days:.0f} days with liquidations: at most {bound:.1%} of such days have some (3 / days), "
+    "which bounds no amount"
+)
 RATIOS = (
     _Ratio(
-        name="liquidation_frequency",
-        unit="episodes per position-year with debt",
-        numerator=lambda sums: sums["episodes"],
-        denominator=lambda sums: sums["position_hours"] / YEAR_HOURS,
-        zero_bound=lambda sums: 3 / float(sums["position_hours"] / YEAR_HOURS),
-        zero_note="no episode: the upper bound is 3 / exposure, as if episodes came independently",
-        empty_note="no position had debt",
+        "liquidation_frequency", "episodes per position-year with debt", "episodes", "position_years", _COUNTED, bounded=True
     ),
     _Ratio(
-        name="false_liquidation_share",
-        unit="share of the liquidations followed for 7 days",
-        numerator=lambda sums: sums["false_liquidations"],
-        denominator=lambda sums: sums["judged"],
-        zero_bound=lambda sums: min(1.0, 3 / float(sums["judged"])),
-        zero_note="no false liquidation: the upper bound is 3 / exposure, as if liquidations were independent",
-        empty_note="no liquidation was followed for 7 days",
+        "false_liquidation_share",
+        "share of the liquidations followed for 7 days",
+        "false_liquidations",
+        "judged",
+        _COUNTED,
+        bounded=True,
+        ceiling=1.0,
+        empty="no liquidation was followed for 7 days",
     ),
+    _Ratio("shortfall_bps", "bp of average debt over the period", "bad_debt", "average_debt", _NO_BAD_DEBT, scale=1e4),
     _Ratio(
-        name="shortfall_bps",
-        unit="bp of average debt over the period",
-        numerator=lambda sums: 1e4 * sums["bad_debt"],
-        denominator=lambda sums: sums["debt_hours"] / sums["hours"],
-        zero_bound=_none,
-        zero_note="no bad debt on {days:.0f} days with liquidations: at most {bound:.2%} of such days have some (3 / days), "
-        "which bounds no amount",
-        empty_note="no position had debt",
+        "shortfall_liquidated_bps",
+        "bp of liquidated debt (repaid or bad)",
+        "bad_debt",
+        "liquidated_debt",
+        _NO_BAD_DEBT,
+        scale=1e4,
+        empty="no debt was liquidated",
     ),
-    _Ratio(
-        name="shortfall_liquidated_bps",
-        unit="bp of liquidated debt (repaid or bad)",
-        numerator=lambda sums: 1e4 * sums["bad_debt"],
-        denominator=lambda sums: sums["repaid"] + sums["bad_debt"],
-        zero_bound=_none,
-        zero_note="no bad debt on {days:.0f} days with liquidations: at most {bound:.2%} of such days have some (3 / days), "
-        "which bounds no amount",
-        empty_note="no debt was liquidated",
-    ),
-    _Ratio(
-        name="penalty_paid",
-        unit="fraction of debt per year",
-        numerator=lambda sums: sums["penalty"],
-        denominator=lambda sums: sums["debt_hours"] / YEAR_HOURS,
-        zero_bound=_none,
-        zero_note="no penalty was paid: the history gives no upper bound",
-        empty_note="no position had debt",
-    ),
-    _Ratio(
-        name="liquidations",
-        unit="executed liquidations per year",
-        numerator=lambda sums: sums["liquidations"],
-        denominator=lambda sums: sums["hours"] / YEAR_HOURS,
-        zero_bound=lambda sums: 3 / float(sums["hours"] / YEAR_HOURS),
-        zero_note="no liquidation: the upper bound is 3 / exposure, as if liquidations came independently",
-        empty_note="no bar was replayed",
-    ),
-    _Ratio(
-        name="capital_efficiency",
-        unit="time-average max LTV",
-        numerator=lambda sums: sums["max_ltv_hours"],
-        denominator=lambda sums: sums["pair_hours"],
-        zero_bound=_none,
-        zero_note="nothing could be borrowed",
-        empty_note="no bar was replayed",
-    ),
-    _Ratio(
-        name="utilised_ltv",
-        unit="debt over the collateral of positions with debt",
-        numerator=lambda sums: sums["debt_hours"],
-        denominator=lambda sums: sums["collateral_hours"],
-        zero_bound=_none,
-        zero_note="nothing was borrowed",
-        empty_note="no position had debt",
-    ),
+    _Ratio("penalty_paid", "fraction of debt per year", "penalty", "debt_years", "no penalty was paid, which bounds nothing"),
+    _Ratio("liquidations", "executed liquidations per year", "liquidations", "years", _COUNTED, bounded=True),
+    _Ratio("capital_efficiency", "time-average max LTV", "max_ltv_hours", "pair_hours", "nothing could be borrowed"),
+    _Ratio("utilised_ltv", "debt over its collateral", "debt_hours", "collateral_hours", "nothing was borrowed"),
 )
 
 
@@ -155,59 +104,76 @@ def resampled_rows(count: int, *, mean_block: float, draws: int, seed: int) -> I
     return np.array([np.array(bootstrap.update_indices()) for _ in range(draws)], dtype=np.int64)
 
 
-def interval(point: float, sample: FloatArray, alpha: float) -> tuple[float, float]:
-    """Return the percentile interval of a bootstrap sample, widened if it must be to hold the point itself."""
-    low, high = np.quantile(sample, [alpha / 2, 1 - alpha / 2])
-    return min(float(low), point), max(float(high), point)
+def interval(point: float, sample: FloatArray, alpha: float) -> tuple[float, float, str]:
+    """Return the percentile interval of a bootstrap sample, widened if need be to hold the point itself, and a remark.
+
+    Resamples with an empty denominator are left out, and the remark counts them.
+    """
+    defined = np.isfinite(sample)
+    lost = int(np.sum(~defined))
+    note = f"{lost} of {len(sample)} resamples had nothing to divide by and were left out" if lost else ""
+    low, high = np.quantile(sample[defined] if defined.any() else [point], [alpha / 2, 1 - alpha / 2])
+    return min(float(low), point), max(float(high), point), note
 
 
 def _pooled(results: Sequence[BacktestResult]) -> tuple[IntArray, Totals]:
-    """Return the days and, for each, the sums over pairs; a pair counts on the days it has."""
+    """Return the days and, for each, the sums over pairs; the hours of a day are the longest of any pair's."""
     if not results:
         raise DataError("no backtest result to measure: pass at least one")
     days = np.unique(np.concatenate([result.daily.day for result in results]))
-    totals = {name: np.zeros(len(days)) for name in (*SUMS, "hours", "pair_hours")}
+    names = ("max_ltv_hours", "hours", *DAILY_COLUMNS)
+    totals = {name: np.zeros(len(days)) for name in names}
+    longest = np.zeros(len(days))
     for result in results:
         rows = np.searchsorted(days, result.daily.day)
-        for name in SUMS:
+        for name in names:
             totals[name][rows] += getattr(result.daily, name)
-        totals["pair_hours"][rows] += result.daily.hours
-        totals["hours"][rows] = np.maximum(totals["hours"][rows], result.daily.hours)
+        longest[rows] = np.maximum(longest[rows], result.daily.hours)
+    totals["pair_hours"], totals["hours"] = totals["hours"], longest
     totals["liquidation_days"] = (totals["liquidations"] > 0).astype(np.float64)
     return days, totals
 
 
 def _summed(totals: Totals, rows: IntArray | None = None) -> Totals:
-    """Return the sum over days, or over each row of resampled days."""
-    return {name: values.sum() if rows is None else values[rows].sum(axis=1) for name, values in totals.items()}
+    """Return the sums over all days, or over each row of resampled days, and the exposures made of them."""
+    sums = {name: np.asarray(values.sum() if rows is None else values[rows].sum(axis=1)) for name, values in totals.items()}
+    sums["years"] = sums["hours"] / YEAR_HOURS
+    sums["position_years"] = sums["position_hours"] / YEAR_HOURS
+    sums["debt_years"] = sums["debt_hours"] / YEAR_HOURS
+    sums["average_debt"] = sums["debt_hours"] / sums["hours"]
+    sums["liquidated_debt"] = sums["repaid"] + sums["bad_debt"]
+    return sums
 
 
 def _as_list(results: BacktestResult | Sequence[BacktestResult]) -> Sequence[BacktestResult]:
     return [results] if isinstance(results, BacktestResult) else results
 
 
-def _ratio_of(ratio: _Ratio, sums: Totals) -> FloatArray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values: FloatArray = np.asarray(np.divide(ratio.numerator(sums), ratio.denominator(sums)), dtype=np.float64)
-    return values
-
-
 def _metric(ratio: _Ratio, whole: Totals, samples: Totals, alpha: float) -> Metric:
-    exposure = float(ratio.denominator(whole)) if whole["hours"] > 0 else 0.0
+    exposure = ratio.exposure(whole)
     if exposure <= 0:
-        return Metric(name=ratio.name, unit=ratio.unit, point=None, low=None, high=None, exposure=0.0, note=ratio.empty_note)
-    point = float(_ratio_of(ratio, whole))
-    if ratio.numerator(whole) == 0:
-        liquidation_days = float(whole["liquidation_days"])
-        note = ratio.zero_note.format(days=liquidation_days, bound=min(1.0, 3 / max(liquidation_days, 1.0)))
-        return Metric(
-            name=ratio.name, unit=ratio.unit, point=point, low=0.0, high=ratio.zero_bound(whole), exposure=exposure, note=note
-        )
-    sample = _ratio_of(ratio, samples)
-    defined = np.isfinite(sample)
-    note = "" if defined.all() else f"{np.sum(~defined)} of {len(sample)} resamples had nothing to divide by and were left out"
-    low, high = interval(point, sample[defined], alpha)
+        return Metric(name=ratio.name, unit=ratio.unit, point=None, low=None, high=None, exposure=exposure, note=ratio.empty)
+    point = float(ratio.of(whole))
+    if whole[ratio.numerator] == 0:
+        days = float(whole["liquidation_days"])
+        note = ratio.never.format(days=days, bound=min(1.0, 3 / max(days, 1.0)))
+        high = min(ratio.ceiling, 3 / exposure) if ratio.bounded else None
+        return Metric(name=ratio.name, unit=ratio.unit, point=point, low=0.0, high=high, exposure=exposure, note=note)
+    low, high, note = interval(point, ratio.of(samples), alpha)
     return Metric(name=ratio.name, unit=ratio.unit, point=point, low=low, high=high, exposure=exposure, note=note)
+
+
+def _difference(ratio: _Ratio, whole: tuple[Totals, Totals], samples: tuple[Totals, Totals], alpha: float) -> Metric:
+    exposures = [ratio.exposure(side) for side in whole]
+    if min(exposures) <= 0:
+        empty = ratio.empty + " on one side"
+        return Metric(name=ratio.name, unit=ratio.unit, point=None, low=None, high=None, exposure=exposures[1], note=empty)
+    point = float(ratio.of(whole[0]) - ratio.of(whole[1]))
+    if whole[0][ratio.numerator] == whole[1][ratio.numerator] == 0:
+        never = "it happened on neither side, so the difference has no interval"
+        return Metric(name=ratio.name, unit=ratio.unit, point=point, low=None, high=None, exposure=exposures[1], note=never)
+    low, high, note = interval(point, ratio.of(samples[0]) - ratio.of(samples[1]), alpha)
+    return Metric(name=ratio.name, unit=ratio.unit, point=point, low=low, high=high, exposure=exposures[1], note=note)
 
 
 def measure(
@@ -252,18 +218,3 @@ def compare(
     rows = resampled_rows(len(days), mean_block=mean_block_days, draws=draws, seed=seed)
     whole, other_whole, samples, other_samples = _summed(ours), _summed(theirs), _summed(ours, rows), _summed(theirs, rows)
     return {ratio.name: _difference(ratio, (whole, other_whole), (samples, other_samples), alpha) for ratio in RATIOS}
-
-
-def _difference(ratio: _Ratio, whole: tuple[Totals, Totals], samples: tuple[Totals, Totals], alpha: float) -> Metric:
-    exposures = [float(ratio.denominator(side)) if side["hours"] > 0 else 0.0 for side in whole]
-    if min(exposures) <= 0:
-        return Metric(
-            name=ratio.name, unit=ratio.unit, point=None, low=None, high=None, exposure=exposures[1], note=ratio.empty_note
-        )
-    point = float(_ratio_of(ratio, whole[0]) - _ratio_of(ratio, whole[1]))
-    sample = _ratio_of(ratio, samples[0]) - _ratio_of(ratio, samples[1])
-    defined = np.isfinite(sample)
-    low, high = interval(point, sample[defined], alpha)
-    never = ratio.numerator(whole[0]) == 0 and ratio.numerator(whole[1]) == 0
-    note = "it happened on neither side, so the difference says nothing about how rare it is" if never else ""
-    return Metric(name=ratio.name, unit=ratio.unit, point=point, low=low, high=high, exposure=exposures[1], note=note)
