@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -137,7 +137,7 @@ def _read_bars(asset: Asset, path: Path, layout: CandleFormat) -> _Bars:
     if "volume" in table and layout.volume_unit is not VolumeUnit.NONE:
         volume = numbers(where, table["volume"])
         volume = volume / prices[:, 3] if layout.volume_unit is VolumeUnit.QUOTE else volume
-    bars = _in_order(where, _Bars(str(path), time, np.column_stack([prices, volume]), close_only), layout.repair)
+    bars = _in_order(where, _Bars(path.name, time, np.column_stack([prices, volume]), close_only), layout.repair)
     if layout.stamp is Stamp.OBSERVED:
         bars = _observed(bars, layout.bar)
     elif layout.stamp is Stamp.START:
@@ -194,7 +194,9 @@ def _in_order(where: str, bars: _Bars, repair: bool) -> _Bars:
     order = np.argsort(bars.time, kind="stable")
     time = bars.time[order]
     last = np.append(time[1:] != time[:-1], True)
-    note = f"{where}: repaired {len(late)} rows out of order, {int((~last).sum())} duplicates dropped (the last one is kept)"
+    note = (
+        f"{bars.name}: repaired {len(late)} rows out of order, {int((~last).sum())} duplicates dropped (the last one is kept)"
+    )
     return replace(
         bars, time=time[last], numbers=bars.numbers[order][last], notes=(Note(time=int(time[0]), text=note, warning=True),)
     )
@@ -227,21 +229,19 @@ def _check_spacing(where: str, time: IntArray, layout: CandleFormat) -> None:
     if len(time) < 2:
         return
     steps = np.diff(time)
+    usual, smallest = int(np.median(steps)), int(steps.min())
     observed = layout.stamp is Stamp.OBSERVED
-    spacing = int(np.median(steps) if observed else steps.min())
-    if spacing > 2 * layout.bar if observed else spacing != layout.bar:
-        off = spacing < layout.bar and bool(np.median(steps) == layout.bar)
-        if not off:
-            raise DataError(
-                f"two bar lengths in one panel: {where} has {bar_length(spacing)} bars, the study says {bar_length(layout.bar)}: "
-                "change [prices] bar or the file"
-            )
+    if usual > 2 * layout.bar if observed else layout.bar not in (smallest, usual):
+        raise DataError(
+            f"two bar lengths in one panel: {where} has {bar_length(usual if observed else smallest)} bars, "
+            f"the study says {bar_length(layout.bar)}: change [prices] bar or the file"
+        )
     astray = np.flatnonzero((time - time[0]) % layout.bar)
     if layout.calendar is Calendar.CONTINUOUS and len(astray):
         row = int(astray[0])
         raise DataError(
-            f"{where}, row {row + 1}: the bar closing at {iso(int(time[row]))} is off the grid of {bar_length(layout.bar)} bars "
-            f'from {iso(int(time[0]))}: expected regular stamps; use stamp = "observed" for irregular ones'
+            f"{where}, row {row + 1}: the bar closing at {iso(int(time[row]))} is off the grid of {bar_length(layout.bar)} "
+            f'bars from {iso(int(time[0]))}: expected regular stamps; use stamp = "observed" for irregular ones'
         )
 
 
@@ -262,6 +262,9 @@ def _join(files: Sequence[_Bars], layout: CandleFormat) -> tuple[_Bars, BoolArra
     close = [bars.close[at] for bars, at in zip(files, row, strict=True)]
     scale, factor = np.ones(len(time)), 1.0
     notes = {note.text: note for bars in files for note in bars.notes}
+    apart = [bars.name for bars in files if (bars.time[0] - time[0]) % layout.bar]
+    if apart and layout.calendar is Calendar.CONTINUOUS:
+        raise DataError(f"{apart[0]} has bars between those of {files[0].name}: expected one grid; join files of one time zone")
     for here in np.flatnonzero(np.diff(taken)) + 1:
         old, new = int(taken[here - 1]), int(taken[here])
         common = has[old][: here + 1] & has[new][: here + 1]
