@@ -28,7 +28,7 @@ NEVER = -(2**62)
 @njit(cache=True, nogil=True)
 def mixed(key: np.uint64) -> np.uint64:
     """Return the splitmix64 hash of a 64-bit key (Steele, Lea & Flood 2014)."""
-    z = key + np.uint64(0x9E3779B97F4A7C15)
+    z = np.uint64(key) + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
@@ -43,7 +43,7 @@ def account_stream(seed: int, account: int) -> np.uint64:
 @njit(cache=True, nogil=True)
 def uniform(stream: np.uint64, time: int, subsystem: int) -> float:
     """Return the number in [0, 1) that an account draws in the bar closing at `time`, whatever the parameters are."""
-    bits = mixed(stream ^ mixed(np.uint64(time) + np.uint64(subsystem)))
+    bits = mixed(np.uint64(stream) ^ mixed(np.uint64(time) + np.uint64(subsystem)))
     return float(bits >> np.uint64(11)) * 2.0**-53
 
 
