@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,11 +20,17 @@ class Executor:
 
     workers: int = 1
 
-    def map(self, function: Callable[[T], R], tasks: Iterable[T]) -> list[R]:
-        """Return `function(task)` for each task, in the order of the tasks."""
-        if self.workers <= 1:
-            return [function(task) for task in tasks]
-        from joblib import Parallel, delayed
+    def map(self, function: Callable[[T], R], tasks: Sequence[T], done: Callable[[T], None] = lambda _: None) -> list[R]:
+        """Return `function(task)` for each task, in their order; `done` is told of each one as its turn comes."""
+        if self.workers <= 1 or len(tasks) <= 1:
+            results = (function(task) for task in tasks)
+        else:
+            from joblib import Parallel, delayed
 
-        results: list[R] = Parallel(n_jobs=self.workers, backend="loky", batch_size=1)(delayed(function)(task) for task in tasks)
-        return results
+            pool = Parallel(n_jobs=self.workers, backend="loky", batch_size=1, return_as="generator")
+            results = pool(delayed(function)(task) for task in tasks)
+        gathered = []
+        for task, result in zip(tasks, results, strict=True):
+            done(task)
+            gathered.append(result)
+        return gathered

@@ -8,7 +8,7 @@ import numpy as np
 
 from riskparams.errors import ConstantSeries, InsufficientData
 from riskparams.prices.panel import Candles, PricePanel
-from riskparams.terms import DAY, Asset, FloatArray, IntArray, Pair, frozen, iso
+from riskparams.terms import DAY, FloatArray, IntArray, Pair, frozen, iso
 
 HOUR = DAY // 24
 MIN_RETURNS = 100

@@ -13,7 +13,7 @@ from riskparams.parameters.haircut import Haircut
 from riskparams.parameters.ltv import STEP, floored, max_liquidation_threshold, max_ltv, touch_probability
 from riskparams.parameters.penalty import Bonus
 from riskparams.parameters.risk_parameters import ObservedParameters, RiskParameters
-from riskparams.paths.trigger import BATCHES, batch_error
+from riskparams.paths.trigger import BATCHES, TriggerDrops, batch_error
 from riskparams.terms import FloatArray, Pair
 
 
@@ -27,7 +27,6 @@ class TouchMoves:
     move: float
     today: float
     error: float
-    samples: FloatArray  # all simulated falls, through the cycle
 
 
 def touch_moves(through_cycle: FloatArray, today: FloatArray, probability: float) -> TouchMoves:
@@ -37,7 +36,6 @@ def touch_moves(through_cycle: FloatArray, today: FloatArray, probability: float
         move=float(np.quantile(through_cycle, 1 - probability)),
         today=float(np.quantile(today, 1 - probability)),
         error=batch_error(batches),
-        samples=through_cycle,
     )
 
 
@@ -46,8 +44,10 @@ class Recommendation:
     """Haircut and parameters of one pair as of one time; refuses a breach of threshold x (1 + bonus) <= 1 - haircut.
 
     `threshold_error` and `ltv_error` are Monte-Carlo standard errors, before rounding to the grid. `at_current_bonus` is
-    the threshold the same haircut allows at the live bonus. `touch_at_current` is the chance that the live gap between
-    max LTV and threshold is crossed within the touch horizon. `provenance` holds what the numbers were made from.
+    the threshold the same haircut allows at the live bonus. `bonus_range` is the bonus at twice and at half the assumed
+    volume. `touch_at_current` is the chance that the live gap between
+    max LTV and threshold is crossed within the touch horizon, `breach_at_current` the share of simulated liquidations (through
+    the cycle) that fall further than the live parameters survive. `provenance` holds what the numbers were made from.
     """
 
     pair: Pair
@@ -55,12 +55,14 @@ class Recommendation:
     haircut: Haircut
     parameters: RiskParameters
     bonus: Bonus | None
+    bonus_range: tuple[float, float]
     touch: TouchMoves
     threshold_error: float
     ltv_error: float
     current: ObservedParameters | None
     at_current_bonus: float
     touch_at_current: float
+    breach_at_current: float
     binding: tuple[str, ...]
     flags: tuple[str, ...]
     provenance: Mapping[str, object]
@@ -80,6 +82,10 @@ def recommend(
     touch: TouchMoves,
     bonus: Bonus | None,
     *,
+    bonus_range: tuple[float, float] | None,
+    falls: FloatArray,
+    through_cycle: TriggerDrops,
+    oracle_step: float,
     as_of: int,
     current: ObservedParameters | None,
     largest_haircut: float,
@@ -88,8 +94,8 @@ def recommend(
 ) -> Recommendation:
     """Return the largest threshold and LTV that the haircut, the bonus and the touch move allow, on the 0.5 % grid.
 
-    `bonus=None` (no volume known) keeps the live bonus, or 0 where none is listed, and is flagged. A haircut at or above
-    `largest_haircut` means "not collateral": threshold and LTV are 0.
+    `bonus=None` (no volume known) keeps the live bonus, or 0 where none is listed, and is flagged. `falls` are the simulated deepest falls (log, through the cycle) that
+    judge the live gap, `through_cycle` the drops that judge the live threshold. A haircut at or above `largest_haircut` means "not collateral": threshold and LTV are 0.
     """
     rate = bonus.value if bonus else current.liquidation_bonus if current else 0.0
     threshold = floored(max_liquidation_threshold(haircut.value, rate))
@@ -107,12 +113,14 @@ def recommend(
         haircut=haircut,
         parameters=RiskParameters(max_ltv=ltv, liquidation_threshold=threshold, liquidation_bonus=rate),
         bonus=bonus,
+        bonus_range=bonus_range or (rate, rate),
         touch=touch,
         threshold_error=threshold_error,
         ltv_error=float(relative * ltv),
         current=current,
         at_current_bonus=floored(max_liquidation_threshold(haircut.value, current.liquidation_bonus)) if current else nan,
-        touch_at_current=touch_probability(touch.samples, current.liquidation_threshold, current.max_ltv) if current else nan,
+        touch_at_current=touch_probability(falls, current.liquidation_threshold, current.max_ltv) if current else nan,
+        breach_at_current=through_cycle.exceeded(1 - (1 - current.implied_drop) / (1 - oracle_step)) if current else nan,
         binding=tuple(binding),
         flags=flags if bonus else (*flags, "liquidity_unknown"),
         provenance=provenance,

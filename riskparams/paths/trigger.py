@@ -54,6 +54,11 @@ class TriggerDrops:
         beyond = hits[hits >= np.quantile(hits, level)] if len(hits) else np.zeros(1)
         return float(max(beyond.mean(), 0.0))
 
+    def exceeded(self, drop: float) -> float:
+        """Return the share of the hits that fell further than `drop`; 0 when there is none."""
+        hits = self.drop[~np.isnan(self.drop)]
+        return float(np.mean(hits > drop)) if len(hits) else 0.0
+
     def batches(self, level: float) -> FloatArray:
         """Return the quantile in each of ten batches of paths, shape (10,)."""
         return np.array([_quantile(self.drop[i::BATCHES], level) for i in range(BATCHES)])
@@ -104,9 +109,7 @@ class TriggerSpec:
         return 10 / (1 - self.level) - 1e-9
 
 
-def simulate_drops(
-    model: PathModel, law: StartLaw, barriers: FloatArray, spec: TriggerSpec, streams: Streams
-) -> TriggerDrops:
+def simulate_drops(model: PathModel, law: StartLaw, barriers: FloatArray, spec: TriggerSpec, streams: Streams) -> TriggerDrops:
     """Return the drops after trigger under one start law, in chunks that bound the memory."""
 
     def simulated(paths: int) -> TriggerDrops:

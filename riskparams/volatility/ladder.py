@@ -74,7 +74,9 @@ def fit_volatility(returns: Returns, ladder: Ladder) -> VolatilityFit:
             rejected=tuple(rejected),
         )
     reasons = "; ".join(f"{name}: {reason}" for name, reason in rejected)
-    raise ModelError(f"{returns.pair}: no volatility model passed on {len(e)} returns to {iso(int(returns.time[-1]))} ({reasons})")
+    raise ModelError(
+        f"{returns.pair}: no volatility model passed on {len(e)} returns to {iso(int(returns.time[-1]))} ({reasons})"
+    )
 
 
 def filter_state(returns: Returns, fit: VolatilityFit) -> VolatilityState:

@@ -77,4 +77,3 @@ def gjr_t_sums(
     log_sigma2 += log(product_sigma2)
     log_tail += log(product_tail)
     return log_sigma2, log_tail, weight, np.array([d_omega, d_alpha, d_gamma, d_beta])
-

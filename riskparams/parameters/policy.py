@@ -1,0 +1,203 @@
+"""Our policy: prices known so far -> a recommendation for one pair. It reads nothing but the panel it is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import inf
+
+import numpy as np
+
+from riskparams.errors import Infeasible, InsufficientData
+from riskparams.execution import Depth, SlippageLaw
+from riskparams.parameters.appetite import RiskAppetite
+from riskparams.parameters.haircut import haircut
+from riskparams.parameters.penalty import Bonus, LiquidationCosts, recommend_bonus
+from riskparams.parameters.recommend import Recommendation, TouchMoves, recommend, touch_moves
+from riskparams.parameters.risk_parameters import ObservedParameters
+from riskparams.paths.model import ModelSpec, PathModel, fit_path_model
+from riskparams.paths.simulate import StartLaw, streams
+from riskparams.paths.trigger import TriggerDrops, TriggerSpec, deepest_moves, simulate_drops
+from riskparams.prices.panel import PricePanel
+from riskparams.terms import DAY, FloatArray, Pair, iso
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairTask:
+    """What is asked about one pair; `reference` is the pair whose history fills back shorter ones.
+
+    `daily_volume` (numeraire) overrides the volume in the prices and is taken as it stands. `seed` and the pair's name
+    key its random streams, so the other pairs of a study do not matter.
+    """
+
+    pair: Pair
+    reference: Pair
+    model: ModelSpec
+    appetite: RiskAppetite
+    costs: LiquidationCosts
+    oracle_step: float
+    current: ObservedParameters | None = None
+    daily_volume: float | None = None
+    paths: int = 80_000
+    refine: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CycleDrops:
+    """The slow part: what does not depend on today's state."""
+
+    model: PathModel
+    moves: TouchMoves
+    falls: FloatArray
+    drops: dict[StartLaw, TriggerDrops]
+
+
+@dataclass
+class PairPolicy:
+    """Recommends for one pair from the panel it is called with.
+
+    With `refresh` (nanoseconds) the through-the-cycle and stressed laws are taken as of the last multiple of it after
+    `anchor`; without, as of the panel's own last bar. What was computed for a refresh date is kept; nothing else is.
+    """
+
+    task: PairTask
+    anchor: int = 0
+    refresh: int | None = None
+    _kept: dict[int, _CycleDrops] = field(default_factory=dict, repr=False)
+
+    def __call__(self, panel: PricePanel) -> Recommendation:
+        """Return the recommendation as of the panel's last bar; raise `InsufficientData` when history is too short."""
+        task, appetite = self.task, self.task.appetite
+        as_of = panel.last
+        model = fit_path_model(panel, task.pair, task.reference, task.model)
+        cycle = self._cycle(panel, as_of, model)
+        spec = self._triggers(panel)
+        barriers = cycle.moves.move * np.array(appetite.barrier_multiples)
+        keys = streams(task.seed, StartLaw.PIT, str(task.pair))
+        today = deepest_moves(model, StartLaw.PIT, bars=self._touch_bars(panel), paths=task.paths, streams=keys)
+        drops = {StartLaw.PIT: simulate_drops(model, StartLaw.PIT, barriers, spec, keys), **cycle.drops}
+        touch = touch_moves(cycle.falls, today, appetite.touch_probability)
+        cut = haircut(drops, appetite, oracle_step=task.oracle_step)
+        volume = task.daily_volume or daily_volume(panel, task.pair, task.costs)
+        bonus, bonus_range = self._bonus(volume, model.daily_sigma)
+        return recommend(
+            task.pair,
+            cut,
+            touch,
+            bonus,
+            bonus_range=bonus_range,
+            falls=cycle.falls,
+            through_cycle=cycle.drops[StartLaw.TTC],
+            oracle_step=task.oracle_step,
+            as_of=as_of,
+            current=task.current,
+            largest_haircut=appetite.largest_haircut,
+            flags=(*model.flags(), *cut.flags),
+            provenance=self._provenance(model, cycle.model, volume),
+        )
+
+    def _cycle(self, panel: PricePanel, as_of: int, latest: PathModel) -> _CycleDrops:
+        date = as_of
+        if self.refresh is not None and as_of >= self.anchor:
+            date = self.anchor + (as_of - self.anchor) // self.refresh * self.refresh
+        if date in self._kept:
+            return self._kept[date]
+        model = latest
+        if date != as_of:
+            try:
+                model = fit_path_model(panel.until(date), self.task.pair, self.task.reference, self.task.model)
+            except InsufficientData:
+                date = as_of  # listed since: the slow laws start with its first own date
+        keys = {law: streams(self.task.seed, law, str(self.task.pair)) for law in (StartLaw.TTC, StartLaw.STR)}
+        bars = self._touch_bars(panel.until(date))
+        falls = deepest_moves(model, StartLaw.TTC, bars=bars, paths=self.task.paths, streams=keys[StartLaw.TTC])
+        moves = touch_moves(falls, falls, self.task.appetite.touch_probability)
+        barriers = moves.move * np.array(self.task.appetite.barrier_multiples)
+        spec = self._triggers(panel.until(date))
+        found = _CycleDrops(
+            model=model,
+            moves=moves,
+            falls=falls,
+            drops={law: simulate_drops(model, law, barriers, spec, key) for law, key in keys.items()},
+        )
+        self._kept[date] = found
+        return found
+
+    def _bonus(self, volume: float | None, daily_sigma: float) -> tuple[Bonus | None, tuple[float, float] | None]:
+        if not volume:
+            return None, None
+
+        def bonus(times: float) -> Bonus:
+            law = slippage_law(volume * times, daily_sigma, self.task.costs)
+            return recommend_bonus(self.task.costs, law, daily_sigma=daily_sigma)
+
+        try:
+            dearest = bonus(0.5).value
+        except Infeasible:
+            dearest = inf
+        return bonus(1.0), (bonus(2.0).value, dearest)
+
+    def _touch_bars(self, panel: PricePanel) -> int:
+        return panel.bars_in(self.task.appetite.touch_horizon.total_seconds(), self.task.pair.collateral)
+
+    def _triggers(self, panel: PricePanel) -> TriggerSpec:
+        appetite = self.task.appetite
+        return TriggerSpec(
+            follow=panel.bars_in(appetite.follow.total_seconds(), self.task.pair.collateral),
+            wait=appetite.liquidation_horizon.bars(panel.bar),
+            paths=self.task.paths,
+            level=appetite.haircut_level,
+            refine=self.task.refine,
+        )
+
+    def _provenance(self, latest: PathModel, cycle: PathModel, volume: float | None) -> dict[str, object]:
+        garch = latest.fit.garch
+        return {
+            "model": garch.spec.name,
+            "rejected_rungs": [f"{name}: {reason}" for name, reason in latest.fit.rejected],
+            "alpha": garch.alpha,
+            "gamma": garch.gamma,
+            "beta": garch.beta,
+            "nu": garch.nu if np.isfinite(garch.nu) else None,
+            "persistence": garch.persistence,
+            "residual_scale": latest.window.scale,
+            "fit_from": iso(latest.fit.first),
+            "fit_to": iso(latest.fit.last),
+            "n_obs": garch.n_obs,
+            "history_from": iso(cycle.history_from),
+            "history_rows": len(cycle.history.z),
+            "filled_share": cycle.history.filled_share,
+            "variance_ratio": cycle.history.variance_ratio,
+            "tail_threshold": cycle.history_tail.tail_threshold,
+            "tail_exceedances": cycle.history_tail.exceedances,
+            "tail_shape": cycle.history_tail.shape,
+            "tail_scale": cycle.history_tail.scale,
+            "window_tail_shape": latest.window_tail.shape,
+            "tail_estimator": cycle.history_tail.estimator,
+            "sigma_now_over_typical": float(np.sqrt(latest.next_sigma2 / latest.history.sigma2.mean())),
+            "daily_sigma": latest.daily_sigma,
+            "daily_volume_assumed": volume,
+            "seed": self.task.seed,
+        }
+
+
+def daily_volume(panel: PricePanel, pair: Pair, costs: LiquidationCosts) -> float | None:
+    """Return the volume (numeraire a day) a liquidator may count on: 30-day median, times share and stress.
+
+    None where no volume is known.
+    """
+    candles = panel[pair.collateral]
+    value = candles.volume * candles.close
+    age = (candles.time[-1] - candles.time) // DAY
+    recent = age < 30
+    known = recent & np.isfinite(value)
+    if not known.any():
+        return None
+    days = np.bincount(age[known], weights=value[known])
+    median = float(np.median(days[days > 0])) if (days > 0).any() else 0.0
+    return median * costs.volume_share * costs.volume_stress or None
+
+
+def slippage_law(volume: float, daily_sigma: float, costs: LiquidationCosts) -> SlippageLaw:
+    """Return the square-root slippage law of a market with this volume (numeraire a day)."""
+    return Depth(daily_volume=volume, daily_sigma=daily_sigma, spread=costs.spread).slippage

@@ -1,0 +1,1 @@
+"""Proposals: what may be claimed, and the pages that claim it."""

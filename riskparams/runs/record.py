@@ -1,0 +1,106 @@
+"""A run's identity and its folder: written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from riskparams.errors import ConfigError, DataError
+
+LATEST = "latest"  # names the newest run's folder inside a study's folder
+
+
+def to_json(value: object) -> str:
+    """Return JSON with two-space indent and a final newline; numbers that are not finite become null.
+
+    >>> print(to_json({"a": float("nan")}), end="")
+    {
+      "a": null
+    }
+    """
+
+    def plain(item: object) -> object:
+        if isinstance(item, Mapping):
+            return {str(key): plain(inner) for key, inner in item.items()}
+        if isinstance(item, list | tuple):
+            return [plain(inner) for inner in item]
+        if isinstance(item, float) and not math.isfinite(item):
+            return None
+        return item
+
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def run_id(settings: Mapping[str, object], data: Mapping[str, str], version: str, as_of: str) -> str:
+    """Return ten hex digits that follow from settings, data digests, version and date: the same question, the same id."""
+    asked = json.dumps([settings, dict(data), version, as_of], sort_keys=True, default=str)
+    return hashlib.sha256(asked.encode()).hexdigest()[:10]
+
+
+def writable(folder: Path) -> None:
+    """Raise `ConfigError` unless files can be written below `folder`, before any work is spent on them."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"reports cannot be written to {folder}: {error.strerror or error}; choose another folder with --out"
+        ) from error
+
+
+def publish(files: Mapping[str, str | bytes], folder: Path) -> None:
+    """Write the files of one run to `folder`, replacing an earlier copy, and point `latest` beside it there.
+
+    They are written to a temporary neighbour first, so that a reader never finds half a run. Raises `ConfigError`.
+    """
+    parent = folder.parent
+    writable(parent)
+    staging = Path(tempfile.mkdtemp(prefix=".partial-", dir=parent))
+    try:
+        for name, content in files.items():
+            path = staging / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        staging.chmod(0o755)
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=".replaced-", dir=parent))
+            folder.rename(old / "run")
+            staging.rename(folder)
+            shutil.rmtree(old)
+        else:
+            staging.rename(folder)
+        pointer = parent / f".{LATEST}-{os.getpid()}"
+        pointer.write_text(folder.name + "\n", encoding="utf-8")
+        pointer.replace(parent / LATEST)
+    except OSError as error:
+        raise ConfigError(f"the report {folder} cannot be written: {error.strerror or error}; choose another folder") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def latest(study_folder: Path) -> Path | None:
+    """Return the folder of the study's newest run, or None when there is none."""
+    pointer = study_folder / LATEST
+    if not pointer.is_file():
+        return None
+    folder = study_folder / pointer.read_text(encoding="utf-8").strip()
+    return folder if folder.is_dir() else None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON document of a run; raise `DataError` when it is missing or broken."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}; run the study again") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{path} holds no JSON object: run the study again")
+    return found

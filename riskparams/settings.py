@@ -1,0 +1,377 @@
+"""Study: one question asked of the package, from a TOML file and the environment, as the rooms' spec objects."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from riskparams.backtest.liquidation import LiquidationRules
+from riskparams.backtest.positions import Cohort
+from riskparams.errors import ConfigError, GuardrailError, ParameterError
+from riskparams.execution import LiquidationHorizon
+from riskparams.parameters.appetite import RiskAppetite
+from riskparams.parameters.penalty import LiquidationCosts
+from riskparams.parameters.policy import PairTask
+from riskparams.parameters.risk_parameters import ObservedParameters, RiskParameters
+from riskparams.paths.model import ModelSpec
+from riskparams.prices.candles import Stamp
+from riskparams.prices.panel import Calendar
+from riskparams.tails.gpd import TailSpec
+from riskparams.terms import Asset, Pair
+
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def parse_duration(value: object) -> timedelta:
+    """Return a duration written as "90s", "5m", "1h" or "730d"; raise `ValueError` for anything else.
+
+    >>> parse_duration("24h")
+    datetime.timedelta(days=1)
+    """
+    if isinstance(value, timedelta):
+        return value
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*", value) if isinstance(value, str) else None
+    if not found:
+        raise ValueError(f'{value!r} is not a duration: write a number and s, m, h or d, for example "24h"')
+    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+
+
+def parse_moment(value: object) -> datetime:
+    """Return a date or time as UTC; a date is its midnight. Raise `ValueError` for a time without a zone.
+
+    >>> parse_moment("2024-06-01").isoformat()
+    '2024-06-01T00:00:00+00:00'
+    """
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value) if len(value) > 10 else date.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is not a date: write 2024-06-01 or 2024-06-01T00:00:00Z") from None
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no timezone: write it as 2024-06-01T00:00:00Z")
+        return value.astimezone(UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    raise ValueError(f"{value!r} is not a date: write 2024-06-01")
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Moment = Annotated[datetime, BeforeValidator(parse_moment)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StudySection(_Section):
+    """[study]"""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    as_of: Moment | None = None
+
+
+class PricesSection(_Section):
+    """[prices]: files, or one of the bundled markets."""
+
+    bundled: Literal["simulated", "index"] | None = None
+    bar: Duration = timedelta(hours=1)
+    stamp: Stamp = Stamp.START
+    numeraire: str = "USD"
+    calendar: Calendar = Calendar.CONTINUOUS
+    volume_unit: Literal["base", "quote", "none"] = "base"
+    files: Mapping[str, str | list[str]] = {}
+    repair: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if bool(self.files) == bool(self.bundled):
+            raise ValueError('give either [prices.files] or bundled = "simulated" | "index", not both and not neither')
+        return self
+
+
+class ModelSection(_Section):
+    """[model]"""
+
+    reference: str
+    peers: list[str] = []
+    window: Duration = timedelta(days=730)
+    min_window: Duration = timedelta(days=365)
+    history: Duration = timedelta(days=3650)
+    tail_share: float = 0.05
+    paths: Annotated[int, Field(ge=1_000, le=2_000_000)] = 80_000
+
+
+class HorizonTable(_Section):
+    """liquidation_horizon as a table, in seconds."""
+
+    oracle: float = 60.0
+    keeper: float = 0.0
+    auction: float = 0.0
+
+
+class AppetiteSection(_Section):
+    """[appetite]"""
+
+    haircut_level: float = 0.995
+    shortfall_level: float = 0.975
+    liquidation_horizon: HorizonTable | Duration = timedelta(hours=1)
+    touch_probability: float = 0.05
+    touch_horizon: Duration = timedelta(hours=24)
+    follow: Duration = timedelta(days=7)
+    barrier_multiples: tuple[float, ...] = (1.0, 2.0, 4.0)
+    stress_weight: float = 0.25
+
+    def build(self) -> RiskAppetite:
+        horizon = self.liquidation_horizon
+        if isinstance(horizon, HorizonTable):
+            built = LiquidationHorizon(oracle=horizon.oracle, keeper=horizon.keeper, auction=horizon.auction)
+        else:
+            seconds = horizon.total_seconds()
+            built = LiquidationHorizon(oracle=min(60.0, seconds), keeper=max(seconds - 60.0, 0.0))
+        rest = self.model_dump(exclude={"liquidation_horizon"})
+        return RiskAppetite(liquidation_horizon=built, **rest)
+
+
+class ExecutionSection(_Section):
+    """[execution]: METHOD section 9 defaults, all assumptions."""
+
+    oracle_gap: float = 0.001
+    venue_fee: float = 0.0005
+    flash_fee: float = 0.0005
+    margin: float = 0.002
+    inventory_seconds: float = 60.0
+    gas: float = 30.0
+    win_probability: float = 0.5
+    spread: float = 0.0005
+    protocol_share: float = 0.10
+    volume_share: float = 1.0
+    volume_stress: float = 0.5
+    safety: float = 1.25
+
+    def build(self) -> LiquidationCosts:
+        return LiquidationCosts(**self.model_dump())
+
+
+class BacktestSection(_Section):
+    """[backtest]"""
+
+    start: Moment
+    end: Moment | None = None  # the last day tested, inclusive
+    refit: Duration = timedelta(days=7)
+    ttc_refresh: Duration = timedelta(days=28)
+    paths: Annotated[int, Field(ge=1_000, le=2_000_000)] = 20_000
+    accounts: Annotated[int, Field(ge=10, le=1_000_000)] = 10_000
+    draws: Annotated[int, Field(ge=99)] = 999
+    target_health: float = 1.05
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.end is not None and self.end < self.start:
+            raise ValueError(f"end {self.end:%Y-%m-%d} lies before start {self.start:%Y-%m-%d}")
+        return self
+
+
+class ParametersTable(_Section):
+    """Risk parameters as a study writes them; `source` and `dated` say where live ones were read."""
+
+    max_ltv: float
+    liquidation_threshold: float
+    liquidation_bonus: float
+    source: str = ""
+    dated: date | None = None
+
+
+class PairSection(_Section):
+    """[[pairs]]"""
+
+    collateral: str
+    debt: str = "USD"
+    oracle_deviation: Fraction = 0.01
+    current: ParametersTable | None = None
+    proposed: ParametersTable | None = None
+    daily_volume: Annotated[float, Field(gt=0)] | None = None
+
+    @property
+    def pair(self) -> Pair:
+        return Pair(Asset(self.collateral), Asset(self.debt))
+
+    def observed(self) -> ObservedParameters | None:
+        """Return the live parameters; refuse a max LTV above the threshold, which is a slip of the pen."""
+        if self.current is None:
+            return None
+        table = self.current
+        found = ObservedParameters(
+            max_ltv=table.max_ltv,
+            liquidation_threshold=table.liquidation_threshold,
+            liquidation_bonus=table.liquidation_bonus,
+            source=table.source,
+            dated=table.dated.isoformat() if table.dated else "",
+        )
+        if found.max_ltv > found.liquidation_threshold:
+            raise ParameterError(
+                f"max_ltv {found.max_ltv} is above liquidation_threshold {found.liquidation_threshold}: are they swapped?"
+            )
+        return found
+
+    def judged(self) -> RiskParameters | None:
+        """Return the proposed parameters that the backtest judges beside ours, or None."""
+        table = self.proposed
+        return table and RiskParameters(
+            max_ltv=table.max_ltv,
+            liquidation_threshold=table.liquidation_threshold,
+            liquidation_bonus=table.liquidation_bonus,
+        )
+
+
+class Study(_Section):
+    """A study file. Sections left out take METHOD's defaults; without [backtest] nothing is judged."""
+
+    study: StudySection
+    prices: PricesSection
+    model: ModelSection
+    appetite: AppetiteSection = AppetiteSection()
+    execution: ExecutionSection = ExecutionSection()
+    backtest: BacktestSection | None = None
+    pairs: Annotated[list[PairSection], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        seen: set[Pair] = set()
+        for section in self.pairs:
+            if section.pair in seen:
+                raise ValueError(f"pair {section.pair} is listed twice: remove one")
+            seen.add(section.pair)
+            try:
+                section.observed()
+                section.judged()
+            except (ConfigError, GuardrailError) as error:
+                raise ValueError(f"pair {section.pair}: {error}") from error
+        if self.prices.files:
+            wanted = {self.model.reference, *(p.collateral for p in self.pairs), *(p.debt for p in self.pairs)}
+            missing = sorted(wanted - set(self.prices.files) - {self.prices.numeraire})
+            if missing:
+                raise ValueError(f"[prices.files] names no file for {', '.join(missing)}: add one or drop the pair")
+        return self
+
+    @property
+    def name(self) -> str:
+        return self.study.name
+
+    def tasks(self) -> list[PairTask]:
+        """Return what is asked about each pair, for the headline recommendation."""
+        reference = Pair(Asset(self.model.reference), Asset(self.prices.numeraire))
+        spec = ModelSpec(
+            window_days=self.model.window / timedelta(days=1),
+            min_window_days=self.model.min_window / timedelta(days=1),
+            history_days=self.model.history / timedelta(days=1),
+            tail=TailSpec(share=self.model.tail_share),
+        )
+        appetite, costs = self.appetite.build(), self.execution.build()
+        return [
+            PairTask(
+                pair=section.pair,
+                reference=reference,
+                model=spec,
+                appetite=appetite,
+                costs=costs,
+                oracle_step=section.oracle_deviation,
+                current=section.observed(),
+                daily_volume=section.daily_volume,
+                paths=self.model.paths,
+                seed=self.study.seed,
+            )
+            for section in self.pairs
+        ]
+
+    def rules(self, bar: int) -> LiquidationRules:
+        """Return the liquidation rules that the backtest plays by."""
+        target = self.backtest.target_health if self.backtest else 1.05
+        horizon = self.appetite.build().liquidation_horizon
+        return LiquidationRules(
+            target_health=target, execution_bars=horizon.bars(bar), protocol_share=self.execution.protocol_share
+        )
+
+    def cohort(self) -> Cohort:
+        """Return the assumptions about borrowers."""
+        return Cohort()
+
+
+def load_study(path: Path, environment: Mapping[str, str] | None = None) -> Study:
+    """Return the study in a TOML file, with `RISKPARAMS__section__key` of the environment laid over it.
+
+    Raises `ConfigError` naming the file, the key, what was found and, for an unknown key, the nearest known one.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"there is no study at {path}: give the path of a .toml file, for example studies/sample.toml"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the study {path} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    for name, text in sorted((os.environ if environment is None else environment).items()):
+        parts = name.split("__")
+        if parts[0] != "RISKPARAMS" or len(parts) < 3:
+            continue
+        table: Any = document
+        for part in parts[1:-1]:
+            table = table.setdefault(part.lower(), {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"{name} names no section of {path}: write RISKPARAMS__section__key")
+        table[parts[-1].lower()] = _toml_value(text)
+    try:
+        return Study.model_validate(document)
+    except ValidationError as error:
+        raise ConfigError(_explain(path, error)) from None
+
+
+def _toml_value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(path: Path, error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors():
+        where = ".".join(str(part) for part in fault["loc"]) or "the study"
+        if fault["type"] == "extra_forbidden":
+            known = _fields_at(Study, fault["loc"][:-1])
+            nearest = get_close_matches(str(fault["loc"][-1]), known, n=1, cutoff=0.5)
+            advice = f"did you mean {nearest[0]!r}?" if nearest else f"known keys are {', '.join(sorted(known))}"
+            lines.append(f"{path}: unknown key {where}: {advice}")
+        elif fault["type"] == "missing":
+            lines.append(f"{path}: {where} is missing: add it")
+        else:
+            message = fault["msg"].removeprefix("Value error, ")
+            seen = "" if isinstance(fault["input"], dict | BaseModel) else f" (found {fault['input']!r})"
+            lines.append(f"{path}: {where}: {message}{seen}")
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    for part in location:
+        if isinstance(part, int) or part not in model.model_fields:
+            continue
+        pending: list[Any] = [model.model_fields[part].annotation]
+        while pending:
+            candidate = pending.pop()
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                model = candidate
+                break
+            pending.extend(get_args(candidate))
+    return list(model.model_fields)
