@@ -133,6 +133,12 @@ def hour_factor() -> FloatArray:
     return result
 
 
+def bridge_low(r: FloatArray, variance: FloatArray, uniform: FloatArray) -> FloatArray:
+    """Return the lowest point of Brownian bridges from 0 to `r`: exact, one uniform in (0, 1] each."""
+    result: FloatArray = (r - np.sqrt(r**2 - 2 * variance * np.log(uniform))) / 2
+    return result
+
+
 @njit(cache=True)
 def shocks(z, variance, alpha, gamma, beta):  # type: ignore[no-untyped-def]
     """Return e and sigma2; sigma2 starts at `variance` and is one longer, its last value being that of the bar to come."""
@@ -202,7 +208,10 @@ def drops_after_touch(  # type: ignore[no-untyped-def]
                 accept = _uniform(key, draw + 2)
                 draw += 3
                 cube = (1 + spread * normal) ** 3
-                if cube > 0 and math.log(accept) < 0.5 * normal**2 + shape * (1 - cube + math.log(cube)):
+                if cube > 0 and (
+                    accept < 1 - 0.0331 * normal**4  # nearly always, and spares the logarithms
+                    or math.log(accept) < 0.5 * normal**2 + shape * (1 - cube + math.log(cube))
+                ):
                     break
             w = (nu - 2) / (2 * shape * cube)
             z = math.sqrt(w) * g
@@ -215,10 +224,13 @@ def drops_after_touch(  # type: ignore[no-untyped-def]
             bridge = w * factor[hour] ** 2 * state
             low = _uniform(key, draw)
             draw += 1
-            for b in range(len(barriers)):
-                distance = log_price + barriers[b]
-                if t < follow and due[b] < 0 and (r <= -distance or low <= math.exp(-2 * distance * (distance + r) / bridge)):
-                    due[b] = t + execution
+            if t < follow:
+                for b in range(len(barriers)):
+                    if due[b] < 0:
+                        distance = log_price + barriers[b]
+                        odds = 2 * distance * (distance + r) / bridge  # beyond 40, less than any draw
+                        if r <= -distance or (odds < 40 and low <= math.exp(-odds)):
+                            due[b] = t + execution
             log_price += r
             waiting = 0
             for b in range(len(barriers)):

@@ -34,10 +34,11 @@ def times(where: str, column: pd.Series) -> IntArray:
         moments = moments.where(moments == moments.dt.normalize())
     else:
         expected = "a time with its offset from UTC, such as 2024-01-31T00:00:00Z"
+        text = column
         if not isinstance(column.dtype, pd.DatetimeTZDtype):
-            column = column.astype(str)
-            column = column.where(column.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$").to_numpy(bool), "without offset")
-        moments = pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
+            text = column.astype(str)
+            text = text.where(text.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$").to_numpy(bool), "without offset")
+        moments = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
     moments = moments.where(moments.dt.year.between(1900, 2200))  # what nanoseconds can hold
     refuse(where, moments.isna().to_numpy(bool), column, lambda _: expected)
     return np.asarray(moments.dt.as_unit("ns").astype(np.int64), np.int64)
@@ -165,7 +166,7 @@ def _wicks(candles: Candles, returns: FloatArray) -> tuple[tuple[int, float], ..
     """
     if len(returns) < 2:
         return ()
-    usual = pd.Series(np.abs(returns)).rolling(24, min_periods=1).median().shift(1, fill_value=0.0).to_numpy()
+    usual = pd.Series(np.abs(returns)).rolling(24, min_periods=1).median().shift(1, fill_value=np.inf).to_numpy()
     before = candles.close[:-2]
     limit = np.maximum(WICK_SCALES * usual[:-1], SMALLEST_WICK)
     down, up = candles.low[1:-1] / before - 1, candles.high[1:-1] / before - 1

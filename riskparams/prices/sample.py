@@ -21,6 +21,7 @@ from riskparams.prices.generator import (
     MarketSpec,
     PegSpec,
     autoregression,
+    bridge_low,
     drops_after_touch,
     hour_factor,
     hour_of_week,
@@ -183,7 +184,8 @@ def _volatile(
     e, sigma2 = shocks(z, spec.variance, spec.alpha, spec.gamma, spec.beta)
     r = factor * e
     bridge = w * factor**2 * sigma2[:-1]
-    low, high = ((r + sign * np.sqrt(r**2 - 2 * bridge * np.log(1 - own.random(len(time))))) / 2 for sign in (-1, 1))
+    low = bridge_low(r, bridge, 1 - own.random(len(time)))
+    high = -bridge_low(-r, bridge, 1 - own.random(len(time)))
     log_close = np.cumsum(r)
     log_open = log_close - r
     prices = spec.first_price * np.exp(np.column_stack([log_open, log_open + high, log_open + low, log_close]))
