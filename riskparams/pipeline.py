@@ -26,6 +26,7 @@ from riskparams.compute import Executor
 from riskparams.errors import ConfigError, InsufficientData
 from riskparams.parameters.policy import PairPolicy, PairTask
 from riskparams.parameters.recommend import Recommendation
+from riskparams.paths.model import fit_path_model
 from riskparams.prices.candles import CandleFormat, CandleSource, VolumeUnit, load_panel
 from riskparams.prices.panel import PricePanel
 from riskparams.prices.quality import PriceQuality, assess_panel
@@ -41,7 +42,7 @@ from riskparams.proposals.evidence import (
     gather_evidence,
 )
 from riskparams.returns import pair_candles
-from riskparams.runs.record import run_id
+from riskparams.runs.record import latest, publish, read_json, run_id, to_json, writable
 from riskparams.settings import PairSection, Study
 from riskparams.terms import DAY, Asset, FloatArray, Pair, iso, nanoseconds
 
@@ -210,7 +211,8 @@ def _pair_outcome(job: _PairJob) -> PairOutcome:
     end = last if tested.end is None else min(nanoseconds(tested.end) + DAY, last)
     if end <= start + job.panel.bar:
         raise ConfigError(
-            f"the backtest would start {iso(start)} and end {iso(end)}: choose a later as-of date or an earlier [backtest] start"
+            f"the backtest would start {iso(start)} and end {iso(end)}: "
+            "choose a later as-of date or an earlier [backtest] start"
         )
     refit, refresh = (round(span / timedelta(microseconds=1)) * 1_000 for span in (tested.refit, tested.ttc_refresh))
     task = replace(job.task, paths=tested.paths, refine=False)
@@ -351,6 +353,7 @@ def _evidence(
         described["prices"] = _daily_prices(panel, pair)
         pairs.append(described)
     pooled = _tested(list(outcomes.values()), seed=seed, draws=draws)
+    headlines = [outcome.recommendation for outcome in outcomes.values()]
     histories = {str(pair): [found for _, found in outcome.history] for pair, outcome in outcomes.items()}
     everything = {
         name: [*rows, outcomes[pair].recommendation] for pair, (name, rows) in zip(outcomes, histories.items(), strict=True)
@@ -444,3 +447,108 @@ def git_revision() -> str | None:
         return next((line.split()[0] for line in packed if line.endswith(reference)), None)
     except OSError:
         return None
+
+
+def inspect_asset(study: Study, panel: PricePanel, asset: str) -> dict[str, Any]:
+    """Return the volatility fit and tails of one asset against the numeraire, as of the panel's last bar."""
+    task = study.tasks()[0]
+    pair = Pair(Asset(asset), panel.numeraire)
+    model = fit_path_model(panel, pair, task.reference, task.model)
+    garch = model.fit.garch
+    return {
+        "pair": str(pair),
+        "as_of": iso(panel.last),
+        "simulated": panel.simulated,
+        "model": garch.spec.name,
+        "rejected rungs": [f"{name}: {reason}" for name, reason in model.fit.rejected],
+        "flags": list(model.flags()),
+        "returns fitted": garch.n_obs,
+        "fit from": iso(model.fit.first),
+        "alpha": garch.alpha,
+        "gamma": garch.gamma,
+        "beta": garch.beta,
+        "nu": garch.nu,
+        "persistence": garch.persistence,
+        "log likelihood": garch.log_likelihood,
+        "starting points disagree by": garch.starts_spread,
+        "daily sigma": model.daily_sigma,
+        "sigma now over typical": float(np.sqrt(model.next_sigma2 / model.history.sigma2.mean())),
+        "residual scale": model.window.scale,
+        "history from": iso(model.history_from),
+        "rows filled back": model.history.filled_share,
+        "tail threshold (sigmas)": model.history_tail.tail_threshold,
+        "tail exceedances": model.history_tail.exceedances,
+        "tail shape": model.history_tail.shape,
+        "tail scale": model.history_tail.scale,
+        "residual loss at 99 %": model.history_tail.quantile(0.99),
+        "residual loss at 99.9 %": model.history_tail.quantile(0.999),
+        "expected shortfall at 99 %": model.history_tail.expected_shortfall(0.99),
+    }
+
+
+def report_files(record: RunRecord) -> dict[str, str | bytes]:
+    """Return every file of a run's folder by name."""
+    from riskparams.proposals.document import render_proposal
+    from riskparams.proposals.figures import figures
+    from riskparams.proposals.page import render_page
+
+    return {
+        "index.html": render_page(record.evidence),
+        "proposal.md": render_proposal(record.evidence),
+        "parameters.json": to_json(record.parameters),
+        "evidence.json": to_json(record.evidence.data),
+        "manifest.json": to_json(record.manifest),
+        **figures(record.evidence),
+    }
+
+
+def publish_run(record: RunRecord, out: Path) -> Path:
+    """Write a run's folder below `out/<study>` and return it; raise `ConfigError` when it cannot be written."""
+    folder = out / record.study.name / record.folder
+    publish(report_files(record), folder)
+    return folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recomputation:
+    """What a scheduled recomputation did: whether it ran, where the result is, which parameters changed and how."""
+
+    ran: bool
+    folder: Path
+    changes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        return {"ran": self.ran, "report": str(self.folder), "changes": list(self.changes)}
+
+
+def recompute(
+    study: Study, panel: PricePanel, *, as_of: int | None, out: Path, executor: Executor | None = None
+) -> Recomputation:
+    """Run a study unless its newest report has the same data, settings and version; say what changed since that report."""
+    writable(out / study.name)
+    known = as_known(study, panel, as_of)
+    identity, _ = identify(study, known, seed=study.study.seed)
+    before = latest(out / study.name)
+    if before is not None and read_json(before / "manifest.json").get("run_id") == identity:
+        return Recomputation(ran=False, folder=before)
+    record = run(study, known, executor=executor)
+    old = read_json(before / "parameters.json")["pairs"] if before is not None else {}
+    folder = publish_run(record, out)
+    return Recomputation(ran=True, folder=folder, changes=changed_parameters(old, record.parameters["pairs"]))
+
+
+def changed_parameters(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return one line for each recommended parameter that differs between two runs; a new or dropped pair counts.
+
+    >>> changed_parameters({}, {"ETH/USD": {}})
+    ('ETH/USD: new',)
+    """
+    lines = [f"{pair}: dropped" for pair in old if pair not in new]
+    for pair, terms in new.items():
+        if pair not in old:
+            lines.append(f"{pair}: new")
+            continue
+        for name in ("max_ltv", "liquidation_threshold", "liquidation_bonus"):
+            if terms[name] != old[pair][name]:
+                lines.append(f"{pair}: {name} {old[pair][name]:.4f} -> {terms[name]:.4f}")
+    return tuple(lines)

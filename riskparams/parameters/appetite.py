@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from riskparams.errors import ConfigError
@@ -21,7 +21,7 @@ class RiskAppetite:
 
     haircut_level: float = 0.995
     shortfall_level: float = 0.975
-    liquidation_horizon: LiquidationHorizon = LiquidationHorizon(oracle=60, keeper=3540)
+    liquidation_horizon: LiquidationHorizon = field(default_factory=lambda: LiquidationHorizon(oracle=60, keeper=3540))
     touch_probability: float = 0.05
     touch_horizon: timedelta = timedelta(hours=24)
     follow: timedelta = timedelta(days=7)

@@ -94,8 +94,9 @@ def recommend(
 ) -> Recommendation:
     """Return the largest threshold and LTV that the haircut, the bonus and the touch move allow, on the 0.5 % grid.
 
-    `bonus=None` (no volume known) keeps the live bonus, or 0 where none is listed, and is flagged. `falls` are the simulated deepest falls (log, through the cycle) that
-    judge the live gap, `through_cycle` the drops that judge the live threshold. A haircut at or above `largest_haircut` means "not collateral": threshold and LTV are 0.
+    `bonus=None` (no volume known) keeps the live bonus, or 0 where none is listed, and is flagged. `falls` are the simulated
+    deepest falls (log, through the cycle) that judge the live gap, `through_cycle` the drops that judge the live threshold.
+    A haircut at or above `largest_haircut` means "not collateral": threshold and LTV are 0.
     """
     rate = bonus.value if bonus else current.liquidation_bonus if current else 0.0
     threshold = floored(max_liquidation_threshold(haircut.value, rate))

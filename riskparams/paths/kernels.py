@@ -57,7 +57,7 @@ def simulate_log_prices(
             drawn, wick = z[row], low[row]
             if drawn < -threshold:
                 v = uniform(draw_key, first_path + path, bar)
-                if shape < 1e-9:
+                if shape < 1e-9:  # noqa: SIM108
                     size = threshold - scale * log(v)
                 else:
                     size = threshold + scale / shape * (exp(-shape * log(v)) - 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class ModelSpec:
     window_days: float = 730.0
     min_window_days: float = 365.0
     history_days: float = 3650.0
-    tail: TailSpec = TailSpec()
+    tail: TailSpec = field(default_factory=TailSpec)
     ladder: Ladder | None = None
 
     def rungs(self, bar: int) -> Ladder:

@@ -30,19 +30,24 @@ def log_likelihood(e: FloatArray, parameters: FloatArray, spec: GarchSpec) -> tu
     ignored and its derivative is 0. The t density is scaled to unit variance (Bollerslev 1987); the recursion starts
     from `backcast`, as in `arch`.
     """
+    return _log_likelihood(e, parameters, spec.targeted, float(e @ e) / len(e), backcast(e))
+
+
+def _log_likelihood(
+    e: FloatArray, parameters: FloatArray, targeted: bool, variance: float, start: float
+) -> tuple[float, FloatArray]:
     omega, alpha, gamma, beta, nu = (float(value) for value in parameters)
     n = len(e)
     domega = np.zeros(3)
-    if spec.targeted:
-        variance = float(e @ e) / n
+    if targeted:
         omega = variance * (1 - alpha - gamma / 2 - beta)
         domega = -variance * np.array([1.0, 0.5, 1.0])
-    log_sigma2, log_tail, weight, slope = gjr_t_sums(e, alpha, gamma, beta, nu, omega, domega, backcast(e))
+    log_sigma2, log_tail, weight, slope = gjr_t_sums(e, alpha, gamma, beta, nu, omega, domega, start)
     constant = gammaln((nu + 1) / 2) - gammaln(nu / 2) - log(pi * (nu - 2)) / 2
     value = n * constant - log_sigma2 / 2 - (nu + 1) / 2 * log_tail
     d_nu = n * (psi((nu + 1) / 2) - psi(nu / 2) - 1 / (nu - 2)) / 2 - log_tail / 2 + (nu + 1) / 2 * weight / (nu - 2)
     gradient = np.append(slope, d_nu)
-    if spec.targeted:
+    if targeted:
         gradient[0] = 0.0
     return float(value), gradient
 
@@ -64,6 +69,7 @@ def fit_garch(e: FloatArray, spec: GarchSpec, *, starts: tuple[tuple[float, floa
     """
     scale = float(np.sqrt(e @ e / len(e)))
     unit = e / scale
+    start = backcast(unit)
     free = not spec.targeted
     bounds = [(0.0, 1.0), (-1.0, 2.0) if spec.asymmetric else (0.0, 0.0), (0.0, 1.0), NU_BOUNDS]
     cap = 1.0 if free else spec.persistence_cap
@@ -76,7 +82,7 @@ def fit_garch(e: FloatArray, spec: GarchSpec, *, starts: tuple[tuple[float, floa
         return x if free else np.append(0.0, x)
 
     def objective(x: FloatArray) -> tuple[float, FloatArray]:
-        value, gradient = log_likelihood(unit, full(x), spec)
+        value, gradient = _log_likelihood(unit, full(x), spec.targeted, 1.0, start)
         if not np.isfinite(value):
             return 1e10, np.zeros_like(x)
         return -value / len(e), -gradient[5 - len(x) :] / len(e)

@@ -1,0 +1,375 @@
+"""The command line: parse, make one library call, print. Results on standard output, words on standard error.
+
+Exit codes: 0 done, 1 unexpected, 2 usage or configuration, 3 data missing or failed its quality gate, 4 model failed with no
+allowed fallback, 5 a guardrail was broken, 10 with --exit-code: parameters changed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from riskparams import __version__
+from riskparams.errors import ConfigError, RiskParamsError
+
+if TYPE_CHECKING:
+    from riskparams.compute import Executor
+    from riskparams.pipeline import RunRecord
+    from riskparams.prices.panel import PricePanel
+    from riskparams.settings import Study
+
+app = typer.Typer(
+    name="riskparams",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="From price histories to haircuts, liquidation thresholds and penalty rates, with the backtest that judges them.",
+    epilog="Start with: riskparams demo",
+)
+
+StudyArgument = Annotated[str, typer.Argument(help="Path of a study file, or a bundled one: sample, index.", metavar="STUDY")]
+PricesOption = Annotated[Path | None, typer.Option("--prices", help="Folder that the study's price files are relative to.")]
+AsOfOption = Annotated[str | None, typer.Option("--as-of", help="Use only what was known then: 2024-06-01 or a full UTC time.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder for reports.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the study's seed.")]
+WorkersOption = Annotated[
+    int, typer.Option("--workers", min=0, help="Processes; 0 takes one per core. Results do not depend on it.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+
+
+def main() -> None:
+    """Run the command line; a named error becomes its message and its exit code."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    logging.getLogger("riskparams").setLevel(logging.INFO)
+    try:
+        app()
+    except RiskParamsError as error:
+        print(f"riskparams: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def demo(out: OutOption = Path("reports"), workers: WorkersOption = 0, json: JsonOption = False) -> None:
+    """Run the bundled SIMULATED market from prices to a report, without a network.
+
+    Example: riskparams demo
+    """
+    record = _run(_study("sample"), None, None, out=out, workers=workers)
+    _print_run(record, out, json)
+
+
+@app.command()
+def run(
+    study: StudyArgument,
+    prices: PricesOption = None,
+    as_of: AsOfOption = None,
+    out: OutOption = Path("reports"),
+    seed: SeedOption = None,
+    workers: WorkersOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Check, fit, recommend, backtest and write the report of a study.
+
+    Example: riskparams run studies/majors.toml --prices data/prices --as-of 2024-06-01
+    """
+    record = _run(_study(study), prices, as_of, out=out, seed=seed, workers=workers)
+    _print_run(record, out, json)
+
+
+@app.command()
+def check(study: StudyArgument, prices: PricesOption = None, as_of: AsOfOption = None, json: JsonOption = False) -> None:
+    """Read a study's prices and report their quality, asset by asset.
+
+    Example: riskparams check studies/majors.toml --prices data/prices
+    """
+    from riskparams.prices.quality import assess_panel
+
+    question = _study(study)
+    found = assess_panel(_panel(question, prices, as_of))
+    if json:
+        _print_json({"schema_version": 1, "study": question.name, "assets": {name: q.to_dict() for name, q in found.items()}})
+        return
+    rows = []
+    for name, quality in found.items():
+        plain: Mapping[str, Any] = quality.to_dict()
+        rows.append(
+            [
+                name,
+                plain["first"][:10],
+                plain["last"][:10],
+                *(f"{plain[key]:,}" for key in ("bars", "missing", "filled", "unusable")),
+            ]
+            + [str(plain["segments"]), str(len(plain["wicks"])), plain["sha256"][:10]]
+        )
+    _print_table(["asset", "first", "last", "bars", "missing", "filled", "unusable", "segments", "wicks", "sha256"], rows)
+    for name, quality in found.items():
+        for warning in quality.warnings:
+            print(f"{name}: {warning}")
+
+
+@app.command()
+def inspect(
+    asset: Annotated[str, typer.Argument(help="An asset of the study.")],
+    study: Annotated[str, typer.Option("--study", help="Path of a study file, or a bundled one.")] = "sample",
+    prices: PricesOption = None,
+    as_of: AsOfOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show the volatility fit and the tail of one asset.
+
+    Example: riskparams inspect ALPHA --study sample
+    """
+    from riskparams.pipeline import inspect_asset
+
+    question = _study(study)
+    found = inspect_asset(question, _panel(question, prices, as_of), asset)
+    if json:
+        _print_json({"schema_version": 1, **found})
+        return
+    _print_table(["what", asset], [[name, _plain(value)] for name, value in found.items()])
+
+
+@app.command()
+def recommend(
+    study: StudyArgument,
+    prices: PricesOption = None,
+    as_of: AsOfOption = None,
+    seed: SeedOption = None,
+    workers: WorkersOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Recommend parameters without the backtest; nothing is written.
+
+    Example: riskparams recommend studies/majors.toml --prices data/prices --json
+    """
+    from riskparams import pipeline
+
+    question = _study(study)
+    panel = _prices(question, prices)
+    record = pipeline.run(question, panel, as_of=_moment(as_of), seed=seed, executor=_executor(workers), judged=False)
+    if json:
+        _print_json(record.parameters)
+        return
+    _print_parameters(record)
+
+
+@app.command()
+def backtest(
+    study: StudyArgument,
+    prices: PricesOption = None,
+    as_of: AsOfOption = None,
+    seed: SeedOption = None,
+    workers: WorkersOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Walk forward and replay the same borrowers under recommended and current parameters; nothing is written.
+
+    Example: riskparams backtest sample
+    """
+    from riskparams import pipeline
+
+    question = _study(study)
+    if question.backtest is None:
+        raise ConfigError(f"study {question.name} has no [backtest] section: add one with a start date")
+    panel = _prices(question, prices)
+    record = pipeline.run(question, panel, as_of=_moment(as_of), seed=seed, executor=_executor(workers))
+    data = record.evidence.data
+    if json:
+        pairs = {pair["pair"]: pair["backtest"] for pair in data["pairs"]}
+        _print_json(
+            {"schema_version": 1, "study": data["study"], "pooled": data["pooled"], "pairs": pairs, "checks": data["checks"]}
+        )
+        return
+    _print_backtest(record)
+
+
+@app.command()
+def recompute(
+    study: StudyArgument,
+    prices: PricesOption = None,
+    as_of: AsOfOption = None,
+    out: OutOption = Path("reports"),
+    workers: WorkersOption = 0,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 10 when recommended parameters changed.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Run a study again if its data, settings or the version changed; otherwise do nothing.
+
+    Example: riskparams recompute studies/majors.toml --prices data/prices --exit-code
+    """
+    from riskparams import pipeline
+
+    question = _study(study)
+    result = pipeline.recompute(question, _prices(question, prices), as_of=_moment(as_of), out=out, executor=_executor(workers))
+    if json:
+        _print_json({"schema_version": 1, **result.to_dict()})
+    elif not result.ran:
+        print(f"nothing to do: {result.folder} has the same data, settings and version")
+    else:
+        print(f"{result.folder}: " + ("; ".join(result.changes) if result.changes else "no recommended parameter changed"))
+    if exit_code and result.changes:
+        raise typer.Exit(10)
+
+
+def _study(name: str) -> Study:
+    from riskparams.prices.sample import bundled
+    from riskparams.settings import load_study
+
+    path = Path(name)
+    if not path.suffix and not path.exists():
+        found = bundled(f"studies/{name}.toml")
+        if found.is_file():
+            return load_study(Path(str(found)))
+    return load_study(path)
+
+
+def _prices(study: Study, folder: Path | None) -> PricePanel:
+    from riskparams.pipeline import load_prices
+
+    return load_prices(study, folder)
+
+
+def _panel(study: Study, folder: Path | None, as_of: str | None) -> PricePanel:
+    from riskparams.pipeline import as_known
+
+    return as_known(study, _prices(study, folder), _moment(as_of))
+
+
+def _moment(text: str | None) -> int | None:
+    from riskparams.settings import parse_moment
+    from riskparams.terms import nanoseconds
+
+    if text is None:
+        return None
+    try:
+        return nanoseconds(parse_moment(text))
+    except ValueError as error:
+        raise ConfigError(f"--as-of: {error}") from None
+
+
+def _executor(workers: int) -> Executor:
+    from riskparams.compute import Executor
+
+    return Executor(workers or os.cpu_count() or 1)
+
+
+def _run(
+    study: Study, prices: Path | None, as_of: str | None, *, out: Path, workers: int, seed: int | None = None
+) -> RunRecord:
+    from riskparams import pipeline
+    from riskparams.runs.record import writable
+
+    writable(out / study.name)
+    panel = _prices(study, prices)
+    record = pipeline.run(study, panel, as_of=_moment(as_of), seed=seed, executor=_executor(workers))
+    pipeline.publish_run(record, out)
+    return record
+
+
+def _print_run(record: RunRecord, out: Path, json: bool) -> None:
+    folder = out / record.study.name / record.folder
+    if json:
+        _print_json({**record.parameters, "report": str(folder)})
+        return
+    _print_parameters(record)
+    if record.study.backtest is not None:
+        print()
+        _print_backtest(record)
+    print(f"\nreport: {folder / 'index.html'}")
+
+
+def _print_parameters(record: RunRecord) -> None:
+    label = "SIMULATED prices: an example, not advice\n" if record.panel.simulated else ""
+    data = record.evidence.data
+    print(f"{label}{record.study.name} as of {data['study']['as_of']}, intervals of two Monte-Carlo errors")
+    rows = []
+    for pair in data["pairs"]:
+        ours, live = pair["recommended"], pair["current"]
+        at_live = ours["liquidation_threshold_at_current_bonus"]
+        rows.append(
+            [
+                pair["pair"],
+                *(_interval(ours[name]) for name in ("haircut", "liquidation_threshold")),
+                f"{at_live['value']:.1%}" if at_live else "-",
+                _interval(ours["max_ltv"]),
+                f"{ours['liquidation_bonus']['value']:.1%}",
+                f"{live['max_ltv']:.1%} / {live['liquidation_threshold']:.1%} / {live['liquidation_bonus']:.1%}"
+                if live
+                else "not listed",
+                ", ".join(pair["flags"]) or "-",
+            ]
+        )
+    header = ["pair", "haircut", "threshold", "at live bonus", "max LTV", "bonus", "live LTV / threshold / bonus", "flags"]
+    _print_table(header, rows)
+
+
+def _print_backtest(record: RunRecord) -> None:
+    data = record.evidence.data
+    tests = [(pair["pair"], pair["backtest"]) for pair in data["pairs"]] + [("all pairs", data["pooled"])]
+    shown = ("liquidation_frequency", "false_liquidation_share", "shortfall_bps", "penalty_paid", "capital_efficiency")
+    rows = []
+    for name, tested in tests:
+        for side, metrics in (tested or {"sets": {}})["sets"].items():
+            rows.append([name, side, *(_metric(metrics[metric]) for metric in shown)])
+    pooled = data["pooled"]
+    if pooled is None:
+        print("no parameters could be replayed")
+        return
+    print(f"backtest {pooled['start'][:10]} to {pooled['end'][:10]}, 95 % intervals from blocks of days")
+    _print_table(
+        ["pair", "parameters", "liquidations / year", "false share", "shortfall bp", "penalty / year", "mean max LTV"], rows
+    )
+    coverage = pooled["coverage"]
+    if coverage:
+        print(f"\ntrigger coverage: {coverage['triggers']:,} triggers on {coverage['trigger_days']} independent days")
+        _print_table(
+            ["level", "target", "missed", "interval", "worst day"],
+            [
+                [f"{level:.1%}", f"{target:.1%}", f"{share:.2%}", f"{low:.2%} to {high:.2%}", f"{day or '-'}"]
+                for level, target, share, low, high, day in zip(
+                    *(coverage[key] for key in ("levels", "target", "miss_share", "low", "high", "worst_day")), strict=True
+                )
+            ],
+        )
+
+
+def _interval(number: Mapping[str, Any]) -> str:
+    return f"{number['value']:.1%} [{number['low']:.1%}, {number['high']:.1%}]"
+
+
+def _metric(metric: Mapping[str, Any]) -> str:
+    if metric["point"] is None:
+        return "-"
+    low, high = (f"{metric[key]:.3g}" if metric[key] is not None else "?" for key in ("low", "high"))
+    return f"{metric['point']:.3g} [{low}, {high}]"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return ", ".join(_plain(item) for item in value) if isinstance(value, list | tuple) else str(value)
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
+    for row in (header, ["-" * width for width in widths], *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    from riskparams.runs.record import to_json
+
+    print(to_json(document), end="")
