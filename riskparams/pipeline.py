@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -26,7 +24,7 @@ from riskparams.compute import Executor
 from riskparams.errors import ConfigError, InsufficientData
 from riskparams.parameters.policy import PairPolicy, PairTask
 from riskparams.parameters.recommend import Recommendation
-from riskparams.paths.model import fit_path_model
+from riskparams.paths.model import describe_model, fit_path_model
 from riskparams.prices.candles import CandleFormat, CandleSource, VolumeUnit, load_panel
 from riskparams.prices.panel import PricePanel
 from riskparams.prices.quality import PriceQuality, assess_panel
@@ -42,12 +40,11 @@ from riskparams.proposals.evidence import (
     gather_evidence,
 )
 from riskparams.returns import pair_candles
-from riskparams.runs.record import latest, publish, read_json, run_id, to_json, writable
+from riskparams.runs.record import build_manifest, changed_parameters, latest, publish, read_json, run_id, to_json, writable
 from riskparams.settings import PairSection, Study
 from riskparams.terms import DAY, Asset, FloatArray, Pair, iso, nanoseconds
 
 log = logging.getLogger("riskparams")
-VERSIONED = ("numpy", "pandas", "scipy", "numba", "arch", "statsmodels", "pyarrow", "plotly", "matplotlib")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +194,15 @@ def run(
         panel=known,
         outcomes=by_pair,
         evidence=evidence,
-        manifest=_manifest(study, known, identity, settings),
+        manifest=build_manifest(
+            study.name,
+            identity,
+            iso(known.last),
+            settings,
+            known.sha256,
+            {asset: (int(candles.time[0]), int(candles.time[-1]), len(candles)) for asset, candles in known.candles.items()},
+            simulated=known.simulated,
+        ),
     )
 
 
@@ -353,11 +358,9 @@ def _evidence(
         described["prices"] = _daily_prices(panel, pair)
         pairs.append(described)
     pooled = _tested(list(outcomes.values()), seed=seed, draws=draws)
-    headlines = [outcome.recommendation for outcome in outcomes.values()]
     histories = {str(pair): [found for _, found in outcome.history] for pair, outcome in outcomes.items()}
-    everything = {
-        name: [*rows, outcomes[pair].recommendation] for pair, (name, rows) in zip(outcomes, histories.items(), strict=True)
-    }
+    for pair, outcome in outcomes.items():
+        histories[str(pair)].append(outcome.recommendation)
     tasks = study.tasks()
     reference = str(tasks[0].reference)
     return gather_evidence(
@@ -389,7 +392,7 @@ def _evidence(
         },
         pairs=pairs,
         pooled=describe_test(pooled) if pooled else None,
-        checks={"inequality": check_inequality(everything), "order": check_order(everything, reference)},
+        checks={"inequality": check_inequality(histories), "order": check_order(histories, reference)},
     )
 
 
@@ -405,85 +408,12 @@ def _daily_prices(panel: PricePanel, pair: Pair) -> dict[str, list[Any]]:
     }
 
 
-def _manifest(study: Study, panel: PricePanel, identity: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    versions = {"riskparams": riskparams.__version__, "python": platform.python_version()}
-    for name in VERSIONED:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
-    return {
-        "schema_version": 1,
-        "study": study.name,
-        "run_id": identity,
-        "as_of": iso(panel.last),
-        "settings": dict(settings),
-        "data": {
-            str(asset): {
-                "sha256": digest,
-                "bars": len(panel[asset]),
-                "first": iso(int(panel[asset].time[0])),
-                "last": iso(int(panel[asset].time[-1])),
-            }
-            for asset, digest in sorted(panel.sha256.items())
-        },
-        "simulated": panel.simulated,
-        "versions": versions,
-        "git_revision": git_revision(),
-    }
-
-
-def git_revision() -> str | None:
-    """Return the commit of the checkout the package runs from, or None outside one."""
-    git = Path(riskparams.__file__).resolve().parent.parent / ".git"
-    try:
-        head = (git / "HEAD").read_text(encoding="utf-8").strip()
-        if not head.startswith("ref: "):
-            return head
-        reference = head.removeprefix("ref: ")
-        if (git / reference).is_file():
-            return (git / reference).read_text(encoding="utf-8").strip()
-        packed = (git / "packed-refs").read_text(encoding="utf-8").splitlines()
-        return next((line.split()[0] for line in packed if line.endswith(reference)), None)
-    except OSError:
-        return None
-
-
 def inspect_asset(study: Study, panel: PricePanel, asset: str) -> dict[str, Any]:
     """Return the volatility fit and tails of one asset against the numeraire, as of the panel's last bar."""
     task = study.tasks()[0]
     pair = Pair(Asset(asset), panel.numeraire)
     model = fit_path_model(panel, pair, task.reference, task.model)
-    garch = model.fit.garch
-    return {
-        "pair": str(pair),
-        "as_of": iso(panel.last),
-        "simulated": panel.simulated,
-        "model": garch.spec.name,
-        "rejected rungs": [f"{name}: {reason}" for name, reason in model.fit.rejected],
-        "flags": list(model.flags()),
-        "returns fitted": garch.n_obs,
-        "fit from": iso(model.fit.first),
-        "alpha": garch.alpha,
-        "gamma": garch.gamma,
-        "beta": garch.beta,
-        "nu": garch.nu,
-        "persistence": garch.persistence,
-        "log likelihood": garch.log_likelihood,
-        "starting points disagree by": garch.starts_spread,
-        "daily sigma": model.daily_sigma,
-        "sigma now over typical": float(np.sqrt(model.next_sigma2 / model.history.sigma2.mean())),
-        "residual scale": model.window.scale,
-        "history from": iso(model.history_from),
-        "rows filled back": model.history.filled_share,
-        "tail threshold (sigmas)": model.history_tail.tail_threshold,
-        "tail exceedances": model.history_tail.exceedances,
-        "tail shape": model.history_tail.shape,
-        "tail scale": model.history_tail.scale,
-        "residual loss at 99 %": model.history_tail.quantile(0.99),
-        "residual loss at 99.9 %": model.history_tail.quantile(0.999),
-        "expected shortfall at 99 %": model.history_tail.expected_shortfall(0.99),
-    }
+    return {"pair": str(pair), "as_of": iso(panel.last), "simulated": panel.simulated, **describe_model(model)}
 
 
 def report_files(record: RunRecord) -> dict[str, str | bytes]:
@@ -535,20 +465,3 @@ def recompute(
     old = read_json(before / "parameters.json")["pairs"] if before is not None else {}
     folder = publish_run(record, out)
     return Recomputation(ran=True, folder=folder, changes=changed_parameters(old, record.parameters["pairs"]))
-
-
-def changed_parameters(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return one line for each recommended parameter that differs between two runs; a new or dropped pair counts.
-
-    >>> changed_parameters({}, {"ETH/USD": {}})
-    ('ETH/USD: new',)
-    """
-    lines = [f"{pair}: dropped" for pair in old if pair not in new]
-    for pair, terms in new.items():
-        if pair not in old:
-            lines.append(f"{pair}: new")
-            continue
-        for name in ("max_ltv", "liquidation_threshold", "liquidation_bonus"):
-            if terms[name] != old[pair][name]:
-                lines.append(f"{pair}: {name} {old[pair][name]:.4f} -> {terms[name]:.4f}")
-    return tuple(lines)

@@ -227,7 +227,9 @@ class PairSection(_Section):
     def judged(self) -> RiskParameters | None:
         """Return the proposed parameters that the backtest judges beside ours, or None."""
         table = self.proposed
-        return table and RiskParameters(
+        if table is None:
+            return None
+        return RiskParameters(
             max_ltv=table.max_ltv,
             liquidation_threshold=table.liquidation_threshold,
             liquidation_bonus=table.liquidation_bonus,

@@ -66,7 +66,7 @@ class LiquidationCosts:
         """
         power = 1 - self.pareto
         if abs(power) < 1e-9:
-            return self.smallest * (self.largest / self.smallest) ** self.size_quantile
+            return float(self.smallest * (self.largest / self.smallest) ** self.size_quantile)
         end = (self.largest / self.smallest) ** power
         return float(self.smallest * (1 - self.size_quantile * (1 - end)) ** (1 / power))
 

@@ -14,7 +14,7 @@ from riskparams.parameters.haircut import haircut
 from riskparams.parameters.penalty import Bonus, LiquidationCosts, recommend_bonus
 from riskparams.parameters.recommend import Recommendation, TouchMoves, recommend, touch_moves
 from riskparams.parameters.risk_parameters import ObservedParameters
-from riskparams.paths.model import ModelSpec, PathModel, fit_path_model
+from riskparams.paths.model import ModelSpec, PathModel, describe_model, fit_path_model
 from riskparams.paths.simulate import StartLaw, streams
 from riskparams.paths.trigger import TriggerDrops, TriggerSpec, deepest_moves, simulate_drops
 from riskparams.prices.panel import PricePanel
@@ -93,7 +93,12 @@ class PairPolicy:
             current=task.current,
             largest_haircut=appetite.largest_haircut,
             flags=(*model.flags(), *cut.flags),
-            provenance=self._provenance(model, cycle.model, volume),
+            provenance={
+                **describe_model(model),
+                "through_the_cycle_as_of": iso(cycle.model.fit.last),
+                "daily_volume_assumed": volume,
+                "seed": task.seed,
+            },
         )
 
     def _cycle(self, panel: PricePanel, as_of: int, latest: PathModel) -> _CycleDrops:
@@ -149,36 +154,6 @@ class PairPolicy:
             level=appetite.haircut_level,
             refine=self.task.refine,
         )
-
-    def _provenance(self, latest: PathModel, cycle: PathModel, volume: float | None) -> dict[str, object]:
-        garch = latest.fit.garch
-        return {
-            "model": garch.spec.name,
-            "rejected_rungs": [f"{name}: {reason}" for name, reason in latest.fit.rejected],
-            "alpha": garch.alpha,
-            "gamma": garch.gamma,
-            "beta": garch.beta,
-            "nu": garch.nu if np.isfinite(garch.nu) else None,
-            "persistence": garch.persistence,
-            "residual_scale": latest.window.scale,
-            "fit_from": iso(latest.fit.first),
-            "fit_to": iso(latest.fit.last),
-            "n_obs": garch.n_obs,
-            "history_from": iso(cycle.history_from),
-            "history_rows": len(cycle.history.z),
-            "filled_share": cycle.history.filled_share,
-            "variance_ratio": cycle.history.variance_ratio,
-            "tail_threshold": cycle.history_tail.tail_threshold,
-            "tail_exceedances": cycle.history_tail.exceedances,
-            "tail_shape": cycle.history_tail.shape,
-            "tail_scale": cycle.history_tail.scale,
-            "window_tail_shape": latest.window_tail.shape,
-            "tail_estimator": cycle.history_tail.estimator,
-            "sigma_now_over_typical": float(np.sqrt(latest.next_sigma2 / latest.history.sigma2.mean())),
-            "daily_sigma": latest.daily_sigma,
-            "daily_volume_assumed": volume,
-            "seed": self.task.seed,
-        }
 
 
 def daily_volume(panel: PricePanel, pair: Pair, costs: LiquidationCosts) -> float | None:

@@ -108,3 +108,37 @@ def _history(returns: Returns, spec: ModelSpec) -> tuple[History, VolatilityFit]
         )
     fit = fit_volatility(newest.since(int(newest.time[-1]) - round(spec.window_days * DAY)), spec.rungs(returns.bar))
     return History(returns=returns, state=filter_state(returns, fit)), fit
+
+
+def describe_model(model: PathModel) -> dict[str, object]:
+    """Return what a reader should know about a fit, by name: the rung, its parameters, the pools and the tails."""
+    garch, tail = model.fit.garch, model.history_tail
+    return {
+        "model": garch.spec.name,
+        "rejected_rungs": [f"{name}: {reason}" for name, reason in model.fit.rejected],
+        "alpha": garch.alpha,
+        "gamma": garch.gamma,
+        "beta": garch.beta,
+        "nu": garch.nu if np.isfinite(garch.nu) else None,
+        "persistence": garch.persistence,
+        "log_likelihood": garch.log_likelihood,
+        "starts_disagree_by": garch.starts_spread,
+        "n_obs": garch.n_obs,
+        "fit_from": iso(model.fit.first),
+        "fit_to": iso(model.fit.last),
+        "daily_sigma": model.daily_sigma,
+        "sigma_now_over_typical": float(np.sqrt(model.next_sigma2 / model.history.sigma2.mean())),
+        "residual_scale": model.window.scale,
+        "history_from": iso(model.history_from),
+        "history_rows": len(model.history.z),
+        "filled_share": model.history.filled_share,
+        "variance_ratio": model.history.variance_ratio,
+        "tail_threshold": tail.tail_threshold,
+        "tail_exceedances": tail.exceedances,
+        "tail_shape": tail.shape,
+        "tail_scale": tail.scale,
+        "tail_estimator": tail.estimator,
+        "residual_loss_990": tail.quantile(0.99),
+        "residual_loss_999": tail.quantile(0.999),
+        "window_tail_shape": model.window_tail.shape,
+    }

@@ -6,14 +6,19 @@ import hashlib
 import json
 import math
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import riskparams
 from riskparams.errors import ConfigError, DataError
+from riskparams.terms import iso
 
+VERSIONED = ("numpy", "pandas", "scipy", "numba", "arch", "statsmodels", "pyarrow", "plotly", "matplotlib")
 LATEST = "latest"  # names the newest run's folder inside a study's folder
 
 
@@ -104,3 +109,70 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise DataError(f"{path} holds no JSON object: run the study again")
     return found
+
+
+def build_manifest(
+    study: str,
+    identity: str,
+    as_of: str,
+    settings: Mapping[str, object],
+    digests: Mapping[Any, str],
+    spans: Mapping[Any, tuple[int, int, int]],
+    *,
+    simulated: bool,
+) -> dict[str, Any]:
+    """Return all that is needed to repeat a run; `spans` hold first close, last close (nanoseconds) and bars by asset."""
+    versions = {"riskparams": riskparams.__version__, "python": platform.python_version()}
+    for name in VERSIONED:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    data = {}
+    for asset, digest in sorted(digests.items()):
+        first, last, bars = spans[asset]
+        data[str(asset)] = {"sha256": digest, "bars": bars, "first": iso(first), "last": iso(last)}
+    return {
+        "schema_version": 1,
+        "study": study,
+        "run_id": identity,
+        "as_of": as_of,
+        "settings": dict(settings),
+        "data": data,
+        "simulated": simulated,
+        "versions": versions,
+        "git_revision": git_revision(Path(riskparams.__file__).resolve().parent.parent),
+    }
+
+
+def git_revision(checkout: Path) -> str | None:
+    """Return the commit a checkout stands at, or None where there is no git."""
+    git = checkout / ".git"
+    try:
+        head = (git / "HEAD").read_text(encoding="utf-8").strip()
+        if not head.startswith("ref: "):
+            return head
+        reference = head.removeprefix("ref: ")
+        if (git / reference).is_file():
+            return (git / reference).read_text(encoding="utf-8").strip()
+        packed = (git / "packed-refs").read_text(encoding="utf-8").splitlines()
+        return next((line.split()[0] for line in packed if line.endswith(reference)), None)
+    except OSError:
+        return None
+
+
+def changed_parameters(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return one line for each recommended parameter that differs between two runs; a new or dropped pair counts.
+
+    >>> changed_parameters({}, {"ETH/USD": {}})
+    ('ETH/USD: new',)
+    """
+    lines = [f"{pair}: dropped" for pair in old if pair not in new]
+    for pair, terms in new.items():
+        if pair not in old:
+            lines.append(f"{pair}: new")
+            continue
+        for name in ("max_ltv", "liquidation_threshold", "liquidation_bonus"):
+            if terms[name] != old[pair][name]:
+                lines.append(f"{pair}: {name} {old[pair][name]:.4f} -> {terms[name]:.4f}")
+    return tuple(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, inf, isfinite, log
+from math import exp, expm1, inf, isfinite, log
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
@@ -67,7 +67,7 @@ class TailFit:
             )
         if self.shape < 1e-9:
             return self.tail_threshold - self.scale * log(beyond)
-        return self.tail_threshold + self.scale / self.shape * (beyond**-self.shape - 1)
+        return self.tail_threshold + self.scale / self.shape * expm1(-self.shape * log(beyond))
 
     def expected_shortfall(self, level: float) -> float:
         """Return the mean loss beyond the quantile; infinite for shape >= 1, where no mean exists.
