@@ -48,13 +48,8 @@ def price(pair: Document) -> Chart:
     shown = [value for day, value in zip(days, low, strict=True) if day >= start]
     shown += [value for day, value in zip(days, close, strict=True) if day >= start]
     span = [round(log10(min(shown)) - 0.02, 4), round(log10(max(shown)) + 0.02, 4)]
-    y: Chart = {
-        "type": "log",
-        "range": span,
-        "title": {"text": f"{escape(pair['debt'])} per {escape(pair['collateral'])}, log"},
-    }
-    if span[1] - span[0] < 1:
-        y["dtick"] = "D1"
+    title = f"{escape(pair['debt'])} per {escape(pair['collateral'])}, log"
+    y: Chart = {"type": "log", "range": span, "title": {"text": title}, "tickformat": ",~r", "automargin": True}
     return _chart(traces, xaxis={"range": [start, days[-1]], "type": "date"}, yaxis=y)
 
 
@@ -70,7 +65,8 @@ def haircut(pair: Document) -> Chart:
         "base": [*(_short(part.low or 0.0) for part in parts), 0],
         "marker": {"color": [*(series.PARTS[row % len(series.PARTS)] for row in range(len(parts))), "ink"]},
         "text": [fixed(part.value, 2) for part in parts] + [fixed(value, 2)],
-        "textposition": "outside",
+        "textposition": [*("outside" for _ in parts), "inside"],
+        "textangle": 0,
         "cliponaxis": False,
         "hovertemplate": "%{y}: %{text} points<extra></extra>",
         "showlegend": False,
@@ -78,15 +74,14 @@ def haircut(pair: Document) -> Chart:
     markers = [*laws, series.Point(label="Haircut", value=value, low=_hundred(cut["low"]), high=_hundred(cut["high"]))]
     dots: Chart = {
         "type": "scatter",
-        "mode": "markers",
+        "mode": "markers+text",
+        "text": [*(fixed(law.value, 2) for law in laws), ""],
+        "textposition": "top center",
+        "cliponaxis": False,
         "y": [law.label for law in markers],
         "x": [_short(law.value) for law in markers],
-        "error_x": _whiskers(markers, "ink"),
-        "marker": {
-            "color": ["ink" if law.label != "Haircut" else series.PRICE for law in markers],
-            "symbol": "diamond",
-            "size": 9,
-        },
+        "error_x": _whiskers(markers, series.PRICE),
+        "marker": {"color": "ink", "symbol": "diamond", "size": [*(9 for _ in laws), 0]},
         "hovertemplate": "%{y}: %{x:.2f} %<extra></extra>",
         "showlegend": False,
     }
@@ -117,8 +112,10 @@ def parameters(pair: Document) -> Chart:
             line["line"]["dash"] = "dash"
             traces.append({**line, **axes, "showlegend": False})
         layout[f"xaxis{row}"] = {"type": "date", "matches": "x1", "nticks": 5}
-        layout[f"yaxis{row}"] = {"ticksuffix": " %", "nticks": 6}
-    titles = [label for label, _ in series.PARAMETERS.values()]
+        seen = [value for value in (*values, _hundred(now)) if value is not None]
+        pad = 0.1 * (max(seen) - min(seen)) or 0.5
+        layout[f"yaxis{row}"] = {"ticksuffix": " %", "nticks": 6, "range": [_short(min(seen) - pad), _short(max(seen) + pad)]}
+    titles = [f"<b>{label}</b>" for label, _ in series.PARAMETERS.values()]
     return _grid(traces, layout, titles, columns=2)
 
 
@@ -146,9 +143,17 @@ def backtest(tested: Document) -> Chart:
             )
         highest = max([point.high or point.value for point in points], default=0.0)
         lowest = min([0.0, *(point.low or point.value for point in points)])
-        layout[f"xaxis{row}"] = {"type": "category", "range": [-0.6, max(len(points), 2) - 0.4], "showgrid": False}
+        layout[f"xaxis{row}"] = {
+            "type": "category",
+            "tickangle": 0,
+            "range": [-0.6, max(len(points), 2) - 0.4],
+            "showgrid": False,
+        }
         layout[f"yaxis{row}"] = {"range": [_short(lowest), _short(1.1 * highest) or 1], "nticks": 6}
-    titles = [f"<b>{escape(label)}</b><br><sub>{escape(unit)}</sub>" for label, unit in metrics]
+    titles = []
+    for (label, unit), points in metrics.items():
+        none = "" if any(point.high or point.value for point in points) else ": none in the period"
+        titles.append(f"<b>{escape(label)}</b><br><sub>{escape(unit)}{none}</sub>")
     return _grid(traces, layout, titles, columns=4)
 
 

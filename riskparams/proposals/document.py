@@ -36,7 +36,7 @@ def _parts(data: Document) -> Iterator[str]:
     yield f"Draft for discussion, from riskparams {study['version']}, run `{study['run_id']}`."
     yield "## Summary"
     yield from map(plain, statements.summary(data))
-    yield bullets([motivation.headline(pair) for pair in motivation.order_of_change(data["pairs"])])
+    yield bullets([f"{pair['pair']}: {motivation.headline(pair)}" for pair in motivation.order_of_change(data["pairs"])])
     if data["pooled"]:
         yield "In the backtest, over all pairs:"
         yield bullets(statements.finding(data["pooled"]))

@@ -47,17 +47,18 @@ def headline(pair: Document) -> str:
     """Return one pair's recommendation against its current values, in one line."""
     found, live = pair["recommended"], pair["current"]
     if not found["liquidation_threshold"]["value"]:
-        return f"{pair['pair']}: not collateral. The haircut is {percent(found['haircut']['value'])}."
+        return f"Not collateral: the haircut is {percent(found['haircut']['value'])}."
     if live is None:
         return (
-            f"{pair['pair']}: liquidation threshold {percent(found['liquidation_threshold']['value'])}, max LTV "
+            f"Liquidation threshold {percent(found['liquidation_threshold']['value'])}, max LTV "
             f"{percent(found['max_ltv']['value'])}, liquidation bonus {percent(found['liquidation_bonus']['value'])}; "
             "no current values are listed."
         )
     moved = changes(pair)
     if not moved:
-        return f"{pair['pair']}: no change. The current values equal the recommended ones."
-    line = f"{pair['pair']}: {'; '.join(moved)}."
+        return "No change: the current values equal the recommended ones."
+    line = "; ".join(moved)
+    line = line[0].upper() + line[1:] + "."
     if found["liquidation_threshold_at_current_bonus"] and _moved(found, live, "liquidation_bonus"):
         line += (
             f" At the current bonus the threshold would be {percent(found['liquidation_threshold_at_current_bonus']['value'])} "
@@ -109,8 +110,8 @@ def reading(pair: Document, appetite: Document) -> list[str]:
     said.append(
         f"The max LTV of {with_interval(found['max_ltv'])} lies one touch move below it: a loan opened there reaches its "
         f"threshold within {span(3_600 * appetite['touch_horizon_hours'])} with a chance of "
-        f"{level(appetite['touch_probability'])}, judged through the cycle. The touch move is {percent(touch['move'])} in logs; from today's state it would be "
-        f"{percent(touch['today'])}."
+        f"{level(appetite['touch_probability'])}, judged through the cycle. The touch move is "
+        f"{percent(touch['move'])} in logs; from today's state it would be {percent(touch['today'])}."
     )
     return said
 

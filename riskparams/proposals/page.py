@@ -26,6 +26,7 @@ def render_page(evidence: Evidence) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_unbroken,
     )
     names = slugs(data["pairs"])
     drawn = {f"{name}-{kind}": chart for name, pair in zip(names, data["pairs"], strict=True)
@@ -49,6 +50,11 @@ def render_page(evidence: Evidence) -> str:
         charts=_script(drawn),
         plotly=get_plotlyjs(),
     )
+
+
+def _unbroken(value: Any) -> Any:
+    """Return text in which a number stays on the line of its unit."""
+    return value.replace(" %", "\u00a0%") if type(value) is str else value
 
 
 def _overview(pair: Document, name: str) -> dict[str, Any]:

@@ -41,8 +41,8 @@ def summary(data: Document) -> list[str]:
     start = min(pair["quality"]["first"] for pair in pairs)
     said = [
         f"This document recommends a liquidation threshold, a max LTV and a liquidation bonus for "
-        f"{counted(len(pairs), 'pair')} as of {date(study['as_of'])}. The numbers follow from prices in bars of {span(study['bar_seconds'])} "
-        f"since {day(start)} and from the assumptions listed below."
+        f"{counted(len(pairs), 'pair')} as of {date(study['as_of'])}. The numbers follow from prices in bars "
+        f"of {span(study['bar_seconds'])} since {day(start)} and from the assumptions listed below."
     ]
     if not live:
         said.append("No current values are listed, so nothing is compared with a live market.")
