@@ -105,15 +105,8 @@ def check(study: StudyArgument, prices: PricesOption = None, as_of: AsOfOption =
     rows = []
     for name, quality in found.items():
         plain: Mapping[str, Any] = quality.to_dict()
-        rows.append(
-            [
-                name,
-                plain["first"][:10],
-                plain["last"][:10],
-                *(f"{plain[key]:,}" for key in ("bars", "missing", "filled", "unusable")),
-            ]
-            + [str(plain["segments"]), str(len(plain["wicks"])), plain["sha256"][:10]]
-        )
+        counts = [f"{plain[key]:,}" for key in ("bars", "missing", "filled", "unusable", "segments")]
+        rows.append([name, plain["first"][:10], plain["last"][:10], *counts, str(len(plain["wicks"])), plain["sha256"][:10]])
     _print_table(["asset", "first", "last", "bars", "missing", "filled", "unusable", "segments", "wicks", "sha256"], rows)
     for name, quality in found.items():
         for warning in quality.warnings:

@@ -34,10 +34,12 @@ from riskparams.proposals.evidence import (
     TestedPair,
     check_inequality,
     check_order,
+    daily_prices,
     describe_history,
     describe_recommendation,
     describe_test,
     gather_evidence,
+    parameters_document,
 )
 from riskparams.returns import pair_candles
 from riskparams.runs.record import build_manifest, changed_parameters, latest, publish, read_json, run_id, to_json, writable
@@ -78,33 +80,8 @@ class RunRecord:
     @property
     def parameters(self) -> dict[str, Any]:
         """The machine-readable result, `parameters.json`."""
-        pairs = {}
-        for pair, outcome in self.outcomes.items():
-            found = outcome.recommendation
-            pairs[str(pair)] = {
-                "collateral": pair.collateral,
-                "debt": pair.debt,
-                "haircut": found.haircut.value,
-                "haircut_error": found.haircut.error,
-                "liquidation_threshold": found.parameters.liquidation_threshold,
-                "liquidation_threshold_error": found.threshold_error,
-                "max_ltv": found.parameters.max_ltv,
-                "max_ltv_error": found.ltv_error,
-                "liquidation_bonus": found.parameters.liquidation_bonus,
-                "liquidation_threshold_at_current_bonus": found.at_current_bonus,
-                "min_debt": found.bonus.min_debt if found.bonus else None,
-                "binding": list(found.binding),
-                "flags": list(found.flags),
-            }
-        return {
-            "schema_version": 1,
-            "study": self.study.name,
-            "as_of": iso(self.as_of),
-            "run_id": self.id,
-            "version": riskparams.__version__,
-            "simulated": self.panel.simulated,
-            "pairs": pairs,
-        }
+        found = [outcome.recommendation for outcome in self.outcomes.values()]
+        return parameters_document(self.evidence, found)
 
 
 def load_prices(study: Study, folder: Path | None) -> PricePanel:
@@ -355,7 +332,7 @@ def _evidence(
         tested = _tested([outcome], seed=seed, draws=draws)
         described["history"] = describe_history(outcome.history) if outcome.history else None
         described["backtest"] = describe_test(tested) if tested else None
-        described["prices"] = _daily_prices(panel, pair)
+        described["prices"] = daily_prices(pair_candles(panel, pair))
         pairs.append(described)
     pooled = _tested(list(outcomes.values()), seed=seed, draws=draws)
     histories = {str(pair): [found for _, found in outcome.history] for pair, outcome in outcomes.items()}
@@ -394,18 +371,6 @@ def _evidence(
         pooled=describe_test(pooled) if pooled else None,
         checks={"inequality": check_inequality(histories), "order": check_order(histories, reference)},
     )
-
-
-def _daily_prices(panel: PricePanel, pair: Pair) -> dict[str, list[Any]]:
-    candles = pair_candles(panel, pair)
-    number = (candles.time - 1) // DAY
-    last = np.flatnonzero(np.diff(number, append=number[-1] + 1))
-    first = np.append(0, last[:-1] + 1)
-    return {
-        "date": [iso(int(value) * DAY)[:10] for value in number[last]],
-        "close": [float(f"{value:.8g}") for value in candles.close[last]],
-        "low": [float(f"{value:.8g}") for value in np.minimum.reduceat(candles.low, first)],
-    }
 
 
 def inspect_asset(study: Study, panel: PricePanel, asset: str) -> dict[str, Any]:

@@ -108,6 +108,7 @@ def log_returns(panel: PricePanel, pair: Pair) -> Returns:
     """Return the pair's log returns; raise `InsufficientData` below 100 and `ConstantSeries` when none moves.
 
     >>> from riskparams.prices.sample import simulated_market
+    >>> from riskparams.terms import Asset
     >>> returns = log_returns(simulated_market(), Pair(Asset("ALPHA"), Asset("USD")))
     >>> bool((returns.low <= np.minimum(0, returns.value)).all())
     True

@@ -53,7 +53,7 @@ def combine(pit: FloatArray, ttc: FloatArray, stressed: FloatArray, weight: floa
 
     The mix is EU 153/2013 art. 28(1)(b), the floor its (1)(c).
 
-    >>> float(combine(np.array(0.1), np.array(0.12), np.array(0.3), 0.25))
+    >>> round(float(combine(np.array(0.1), np.array(0.12), np.array(0.3), 0.25)), 6)
     0.15
     """
     return np.maximum((1 - weight) * pit + weight * stressed, ttc)

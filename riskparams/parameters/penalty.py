@@ -62,7 +62,7 @@ class LiquidationCosts:
         """Size (numeraire) below which `size_quantile` of the debt lies, for Pareto sizes truncated to the range.
 
         >>> round(LiquidationCosts().largest_debt_served, -3)
-        1194000.0
+        1189000.0
         """
         power = 1 - self.pareto
         if abs(power) < 1e-9:

@@ -7,11 +7,14 @@ from dataclasses import asdict, dataclass
 from math import hypot
 from typing import Any
 
+import numpy as np
+
 from riskparams.backtest.coverage import CoverageTest
 from riskparams.backtest.metrics import Metric
 from riskparams.parameters.recommend import Recommendation
+from riskparams.prices.panel import Candles
 from riskparams.prices.quality import PriceQuality
-from riskparams.terms import day, iso
+from riskparams.terms import DAY, day, iso
 
 SCHEMA_VERSION = 1
 EXPLAIN_ABOVE = 0.03  # a threshold further than this from the live one, at the live bonus, is explained
@@ -185,3 +188,46 @@ def gather_evidence(
             "checks": dict(checks),
         }
     )
+
+
+def daily_prices(candles: Candles) -> dict[str, list[Any]]:
+    """Return the last close and the lowest low of each UTC day, as columns."""
+    number = (candles.time - 1) // DAY
+    last = np.flatnonzero(np.diff(number, append=number[-1] + 1))
+    first = np.append(0, last[:-1] + 1)
+    return {
+        "date": [day(int(value) * DAY) for value in number[last]],
+        "close": [float(f"{value:.8g}") for value in candles.close[last]],
+        "low": [float(f"{value:.8g}") for value in np.minimum.reduceat(candles.low, first)],
+    }
+
+
+def parameters_document(evidence: Evidence, recommendations: Sequence[Recommendation]) -> dict[str, Any]:
+    """Return `parameters.json`: what a program needs to act on the recommendations, and to know which run they are from."""
+    study = evidence.data["study"]
+    pairs = {}
+    for found in recommendations:
+        pairs[str(found.pair)] = {
+            "collateral": found.pair.collateral,
+            "debt": found.pair.debt,
+            "haircut": found.haircut.value,
+            "haircut_error": found.haircut.error,
+            "liquidation_threshold": found.parameters.liquidation_threshold,
+            "liquidation_threshold_error": found.threshold_error,
+            "max_ltv": found.parameters.max_ltv,
+            "max_ltv_error": found.ltv_error,
+            "liquidation_bonus": found.parameters.liquidation_bonus,
+            "liquidation_threshold_at_current_bonus": found.at_current_bonus,
+            "min_debt": found.bonus.min_debt if found.bonus else None,
+            "binding": list(found.binding),
+            "flags": list(found.flags),
+        }
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "study": study["name"],
+        "as_of": study["as_of"],
+        "run_id": study["run_id"],
+        "version": study["version"],
+        "simulated": study["simulated"],
+        "pairs": pairs,
+    }

@@ -1,0 +1,99 @@
+"""Against the truth: the generator of the simulated market is asked for the quantile that the engine estimates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from markets import true_model
+
+from riskparams.backtest.walk_forward import refit_dates, walk_forward
+from riskparams.parameters.policy import PairPolicy
+from riskparams.paths.simulate import StartLaw, streams
+from riskparams.paths.trigger import TriggerSpec, deepest_moves, simulate_drops
+from riskparams.prices.sample import bundled, market_spec, simulate, true_drops
+from riskparams.returns import HOUR
+from riskparams.settings import load_study
+from riskparams.tails.gpd import TailSpec
+from riskparams.terms import DAY, Asset, Pair, day, nanoseconds
+
+pytestmark = pytest.mark.slow
+ASSETS = ("ALPHA", "BRAVO", "CEDAR", "DELTA", "EMBER", "FJORD", "GLINT")
+MULTIPLES = np.array([1.0, 2.0, 4.0])
+LEVEL = 0.995
+
+
+@pytest.fixture(scope="module")
+def quiet() -> tuple[object, ...]:
+    """The market without crash days, and sixty years of it to know the residuals' law from."""
+    spec = replace(market_spec(), crashes=None)
+    assets = tuple(replace(asset, listed_months=1e9) for asset in spec.assets)
+    long = replace(spec, bars=600_000, assets=assets, pegged=())
+    return simulate(spec), spec, simulate(long), long
+
+
+@pytest.mark.parametrize("name", ASSETS)
+def test_with_true_parameters_and_no_crash_days_the_point_in_time_drop_is_the_true_one(name: str, quiet: tuple) -> None:
+    """Within three Monte-Carlo errors; residuals are the generator's, their tail replaced beyond the last 0.1 %."""
+    market, spec, long, long_spec = quiet
+    model = true_model(market, spec, name, TailSpec(share=0.001), lent=(long, long_spec))
+    keys = {law: streams(1, law, name) for law in StartLaw}
+    falls = deepest_moves(model, StartLaw.TTC, bars=24, paths=20_000, streams=keys[StartLaw.TTC])
+    barriers = np.quantile(falls, 0.95) * MULTIPLES
+    asked = TriggerSpec(follow=168, wait=1, paths=80_000, level=LEVEL, refine=False)
+    found = simulate_drops(model, StartLaw.PIT, barriers, asked, keys[StartLaw.PIT])
+    truth = np.concatenate(
+        true_drops(
+            spec,
+            name,
+            sigma2=model.next_sigma2,
+            slot=model.next_slot,
+            paths=1_000_000,
+            barriers=barriers,
+            follow_bars=168,
+            execution_bars=1,
+            seed=3,
+        )
+    )
+    true, estimate, error = float(np.quantile(truth, LEVEL)), found.value_at_risk(LEVEL), found.error(LEVEL)
+    print(f"{name}: estimated {estimate:.5f} +- {error:.5f}, true {true:.5f}: {(estimate - true) / error:+.2f} errors")
+    assert abs(estimate - true) <= 3 * error
+
+
+def test_as_shipped_the_haircut_covers_the_true_drop_on_95_percent_of_dates() -> None:
+    """Fitted as the bundled study fits, crash days on, every four weeks of its backtest, all seven volatile assets."""
+    spec = market_spec()
+    market = simulate(spec)
+    from pathlib import Path
+
+    study = load_study(Path(str(bundled("studies/sample.toml"))))
+    assert study.backtest is not None
+    start = nanoseconds(study.backtest.start)
+    dates = refit_dates(start, market.panel.last, 28 * DAY)
+    misses, tested = [], 0
+    for asset in ASSETS:
+        task = replace(study.tasks()[0], pair=Pair(Asset(asset), Asset("USD")), paths=study.backtest.paths, refine=False)
+        policy = PairPolicy(task, anchor=start, refresh=28 * DAY)
+        for _, found in walk_forward(market.panel, policy, dates):
+            at = int(np.searchsorted(market.panel[Asset(asset)].time, found.as_of))
+            truth = np.concatenate(
+                true_drops(
+                    spec,
+                    asset,
+                    sigma2=float(market.sigma2[Asset(asset)][at + 1]),
+                    slot=(found.as_of + HOUR) // HOUR % 168,
+                    paths=1_000_000,
+                    barriers=found.touch.move * MULTIPLES,
+                    follow_bars=168,
+                    execution_bars=1,
+                    seed=9,
+                )
+            )
+            true = float(np.quantile(truth, LEVEL))
+            tested += 1
+            if found.haircut.value < true:
+                misses.append(f"{asset} {day(found.as_of)}: haircut {found.haircut.value:.4f}, true drop {true:.4f}")
+    print(f"{len(misses)} misses on {tested} dates", *misses, sep="\n")
+    assert tested == 49
+    assert len(misses) <= 0.05 * tested
