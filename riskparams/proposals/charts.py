@@ -49,7 +49,7 @@ def price(pair: Document) -> Chart:
     shown += [value for day, value in zip(days, close, strict=True) if day >= start]
     span = [round(log10(min(shown)) - 0.02, 4), round(log10(max(shown)) + 0.02, 4)]
     title = f"{escape(pair['debt'])} per {escape(pair['collateral'])}, log"
-    y: Chart = {"type": "log", "range": span, "title": {"text": title}, "tickformat": ",~r", "automargin": True}
+    y: Chart = {"type": "log", "range": span, "title": {"text": title, "standoff": 14}, "tickformat": ",~r", "automargin": True}
     return _chart(traces, xaxis={"range": [start, days[-1]], "type": "date"}, yaxis=y)
 
 
@@ -66,6 +66,7 @@ def haircut(pair: Document) -> Chart:
         "marker": {"color": [*(series.PARTS[row % len(series.PARTS)] for row in range(len(parts))), "ink"]},
         "text": [fixed(part.value, 2) for part in parts] + [fixed(value, 2)],
         "textposition": [*("outside" for _ in parts), "inside"],
+        "insidetextanchor": "middle",
         "textangle": 0,
         "cliponaxis": False,
         "hovertemplate": "%{y}: %{text} points<extra></extra>",

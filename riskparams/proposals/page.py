@@ -104,7 +104,7 @@ def _section(pair: Document, name: str, data: Document, drawn: Mapping[str, Any]
         "tables": [tables.components(pair), tables.laws(pair, appetite), tables.bonus_by_size(pair, numeraire)],
         "tested": tables.metrics(pair["backtest"]) if pair["backtest"] else None,
         "notes": tables.metric_notes(pair["backtest"]) if pair["backtest"] else [],
-        "charts": {kind: f"{name}-{kind}" for kind in charts.KINDS if f"{name}-{kind}" in drawn},
+        "charts": {kind: f"{name}-{kind}" if f"{name}-{kind}" in drawn else None for kind in charts.KINDS},
     }
 
 
