@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from riskparams.proposals import assumptions, motivation, statements, tables
+from riskparams.proposals import assumptions, motivation, sources, statements, tables
 from riskparams.proposals.evidence import Evidence
 from riskparams.proposals.tables import Table
 from riskparams.proposals.words import SIMULATED, date, settled, slugs
@@ -86,9 +86,9 @@ def _motivation(pair: Document, name: str, data: Document) -> Iterator[str]:
         yield plain(moved)
         yield f"![Parameters of {plain(pair['pair'])} through time](figures/{name}-parameters.png)"
         yield f"![Price of {plain(pair['pair'])} and the liquidation price of a new loan](figures/{name}-price.png)"
-    yield from map(plain, motivation.model_reading(pair))
-    yield plain(motivation.prices_reading(pair))
-    yield bullets(motivation.warnings(pair))
+    yield from map(plain, sources.model_reading(pair))
+    yield plain(sources.prices_reading(pair))
+    yield bullets(sources.warnings(pair))
 
 
 def _backtest(data: Document) -> Iterator[str]:

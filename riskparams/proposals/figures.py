@@ -96,7 +96,15 @@ def _price(pair: Document) -> Figure:
             for row, value in enumerate(values or []):
                 if value is not None:
                     ends = steps[row : row + 2]
-                    axes.plot(ends, [value, value], color=color, lw=2, ls=dash, label=label, solid_capstyle="butt")
+                    axes.plot(
+                        ends,
+                        [value, value],
+                        color=color,
+                        lw=2 if len(steps) < 40 else 1.3,
+                        ls=dash,
+                        label=label,
+                        solid_capstyle="butt",
+                    )
                     label = "_nolegend_"
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=series.log_ticks(axes.get_ylim()), numticks=99))

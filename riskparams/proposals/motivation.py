@@ -10,12 +10,10 @@ from riskparams.proposals.tables import LAWS, liquidity_unknown
 from riskparams.proposals.words import (
     bounds,
     counted,
-    date,
     day,
     level,
     listed,
     money,
-    number,
     percent,
     points,
     share,
@@ -25,22 +23,6 @@ from riskparams.proposals.words import (
 
 Document = Mapping[str, Any]
 ON_GRID = 5e-4  # half of what the last printed digit shows
-
-FLAGS = {
-    "near_integrated": "Volatility is close to integrated: persistence sits at its cap, so shocks fade very slowly and the "
-    "long-run level rests on variance targeting.",
-    "fallback_model": "The first volatility model was rejected and a simpler one on the fallback ladder is used.",
-    "residual_scale_above_1.1": "The residuals scatter more than the fitted model says; simulated moves are scaled up "
-    "by as much.",
-    "filled_back": "The history is shorter than the reference's and was filled back with the reference's scaled residuals, so "
-    "that a late listing does not earn a smaller haircut.",
-    "few_triggers": "Few simulated positions were triggered from today's state, so today's tail is imprecise.",
-    "no_triggers": "No simulated position was triggered from today's state: today's tail is not available and the other start "
-    "laws set the level.",
-    "liquidity_unknown": "No volume is known: the bonus is not derived, and the live one is kept where there is one.",
-    "tail_variance_undefined": "The fitted tail is so heavy that it has no finite variance.",
-    "tail_mean_undefined": "The fitted tail is so heavy that it has no finite mean.",
-}
 
 
 def headline(pair: Document) -> str:
@@ -120,12 +102,12 @@ def _binding(pair: Document, appetite: Document) -> str:
     by_law = {name: percent(law["drop"]) for name, law in pair["laws"].items()}
     drops = listed([f"{drop} ({LAWS.get(name, name)})" for name, drop in by_law.items()])
     reasons = {
-        "mix of today and stress": f"It is set by the mix of today and stress, which gives stress a weight of "
+        "mix of today and stress": f"The haircut is set by the mix of today and stress, which gives stress a weight of "
         f"{level(appetite['stress_weight'])} and here exceeds the through-the-cycle floor.",
-        "through-the-cycle floor": "It is set by the through-the-cycle floor: the mix of today and stress asks for less.",
-        "smallest haircut": "It is set by the smallest haircut that may be recommended: the simulated drops ask for less.",
+        "through-the-cycle floor": "The haircut is set by the through-the-cycle floor: the mix asks for less.",
+        "smallest haircut": "The haircut is set by the smallest one that may be recommended: the simulated drops ask for less.",
     }
-    set_by = [reasons.get(name, f"It is set by: {name}.") for name in pair["binding"] if name != "not collateral"]
+    set_by = [reasons.get(name, f"The haircut is set by: {name}.") for name in pair["binding"] if name != "not collateral"]
     return f"The simulated drops by start law are {drops}. {' '.join(set_by)}"
 
 
@@ -210,34 +192,6 @@ def bonus_reading(pair: Document, execution: Document, numeraire: str) -> str:
     return said
 
 
-def model_reading(pair: Document) -> list[str]:
-    """Return the model behind the numbers: rung, span, tail; rejected rungs with their reasons."""
-    made = pair["provenance"]
-    said = [
-        f"Volatility model: {made['model']}, fitted to {number(made['n_obs'])} returns from {day(made['fit_from'])} to "
-        f"{day(made['fit_to'])}; persistence {made['persistence']:.3f}"
-        + (f", Student t with {made['nu']:.1f} degrees of freedom. " if made.get("nu") is not None else ". ")
-        + f"Today's volatility is {made['sigma_now_over_typical']:.2f} times its typical level. The tail of the residuals has "
-        f"shape {made['tail_shape']:.2f} (generalised Pareto, {made['tail_estimator']}, {number(made['tail_exceedances'])} "
-        f"exceedances in a history from {day(made['history_from'])}); over the fit window alone "
-        f"{made['window_tail_shape']:.2f}."
-    ]
-    if made["filled_share"]:
-        said.append(f"{share(made['filled_share'])} of that history was filled back from the reference pair.")
-    said += [f"Rejected: {reason}." for reason in made["rejected_rungs"]]
-    return said
-
-
-def prices_reading(pair: Document) -> str:
-    """Return what the prices are and the largest fall they hold."""
-    quality = pair["quality"]
-    said = (
-        f"Prices: {number(quality['bars'])} bars of {quality['asset']} from {day(quality['first'])} to {day(quality['last'])}"
-    )
-    fall = quality["largest_fall"]
-    return said + (f"; the largest fall in one bar was {percent(fall['drop'])}, on {date(fall['time'])}." if fall else ".")
-
-
 def through_time(pair: Document) -> str | None:
     """Return how far the recommendation moved over the refits of the backtest."""
     history = pair["history"]
@@ -249,12 +203,3 @@ def through_time(pair: Document) -> str | None:
         f"Over the {counted(len(history['as_of']), 'refit')} from {day(history['as_of'][0])} to {day(history['as_of'][-1])} "
         f"the haircut lay between {ends}, and the recommended threshold between {held}."
     )
-
-
-def warnings(pair: Document) -> list[str]:
-    """Return the flags in words, and what is wrong with the prices."""
-    said = [FLAGS.get(flag, f"Flag: {flag.replace('_', ' ')}.") for flag in pair["flags"]]
-    quality = pair["quality"]
-    if quality["missing"]:
-        said.append(f"Prices: {number(quality['missing'])} of {number(quality['bars'])} bars are missing or were filled.")
-    return said + [f"Prices: {warning}." for warning in quality["warnings"]]

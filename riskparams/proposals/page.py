@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from riskparams.proposals import assumptions, charts, motivation, statements, tables
+from riskparams.proposals import assumptions, charts, motivation, sources, statements, tables
 from riskparams.proposals.document import DISCLAIMER, INTERVALS
 from riskparams.proposals.evidence import Evidence
 from riskparams.proposals.words import NOT_LISTED, SIMULATED, bounds, date, percent, settled, slugs
@@ -99,8 +99,8 @@ def _section(pair: Document, name: str, data: Document, drawn: Mapping[str, Any]
         "live": motivation.live_reading(pair, appetite),
         "bonus": motivation.bonus_reading(pair, data["assumptions"]["execution"], numeraire),
         "moved": moved or "No walk-forward was made in this run.",
-        "model": [*motivation.model_reading(pair), motivation.prices_reading(pair)],
-        "warnings": motivation.warnings(pair),
+        "model": [*sources.model_reading(pair), sources.prices_reading(pair)],
+        "warnings": sources.warnings(pair),
         "tables": [tables.components(pair), tables.laws(pair, appetite), tables.bonus_by_size(pair, numeraire)],
         "tested": tables.metrics(pair["backtest"]) if pair["backtest"] else None,
         "notes": tables.metric_notes(pair["backtest"]) if pair["backtest"] else [],

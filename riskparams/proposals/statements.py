@@ -112,7 +112,7 @@ def guardrails(checks: Document) -> list[str]:
     inequality, order = checks["inequality"], checks["order"]
     broken = [f"{row['pair']} on {row['date']}" for row in inequality["broken"]]
     said = [
-        f"Threshold x (1 + bonus) <= 1 - haircut, and max LTV below the threshold: checked for "
+        f"Threshold x (1 + bonus) is at most 1 - haircut, and max LTV is below the threshold: checked for "
         f"{counted(inequality['checked'], 'recommendation')}; "
         + (f"broken for {listed(broken)}." if broken else "none breaks it.")
     ]

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+import numpy as np
+
 NOT_AVAILABLE = "not available"
 NOT_LISTED = "not listed"
 SIMULATED = (
@@ -20,16 +22,16 @@ SIMULATED = (
 def settled(value: Any) -> Any:
     """Return a copy made of dicts, lists and plain values, as JSON would hold it; numbers that are not finite become None.
 
-    >>> settled({"a": (float("inf"), 1.5)})
+    >>> settled({"a": (float("inf"), np.float64(1.5))})
     {'a': [None, 1.5]}
     """
     if isinstance(value, Mapping):
         return {str(key): settled(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [settled(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def fixed(value: float, digits: int) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from riskparams.proposals.assumptions import assumptions
@@ -57,7 +58,7 @@ def known(data: dict[str, Any]) -> tuple[set[str], set[str]]:
             continue
         size = abs(value)
         ratios |= {fixed(100 * size, digits) for digits in (0, 1, 2)} | {share(size).split()[0], f"{round(100 * size, 8):g}"}
-        plain |= {fixed(size, digits) for digits in (0, 1, 2, 3)} | {f"{size:,g}", fixed(100 * size, 2)}
+        plain |= {fixed(size, digits) for digits in (0, 1, 2, 4)} | {f"{size:,g}", fixed(100 * size, 2)}
         plain |= {f"{float(f'{size:.3g}') / unit:g}" for unit in (1e9, 1e6)} | {f"{float(f'{size:.3g}'):,.0f}"}
         plain |= {f"{size / unit:g}" for unit in (60, 3_600, 86_400)}
     return ratios, plain
@@ -167,3 +168,19 @@ def test_every_assumption_is_printed(data: dict[str, Any]) -> None:
     count = sum(len({*stated[name]} - (unsaid if name in ("appetite", "backtest") else set())) for name in
                 ("appetite", "execution", "borrowers", "rules", "backtest", "oracle_deviation"))  # fmt: skip
     assert printed == count
+
+
+def test_a_long_list_of_price_warnings_is_cut_and_counted(data: dict[str, Any]) -> None:
+    data["pairs"][0]["quality"]["warnings"] = [f"wick {row}" for row in range(9)]
+    text = render_proposal(Evidence(data=data))
+    assert text.count("Prices: wick") == 5
+    assert "Prices: 9 warnings in all" in text
+
+
+def test_evidence_reads_the_same_from_memory_and_from_disk(data: dict[str, Any]) -> None:
+    pair = data["pairs"][0]
+    before = render_proposal(Evidence(data=data))
+    pair["recommended"]["haircut"]["value"] = np.float64(pair["recommended"]["haircut"]["value"])
+    pair["laws"]["pit"]["hits"] = np.int64(pair["laws"]["pit"]["hits"])
+    pair["binding"] = tuple(pair["binding"])
+    assert render_proposal(Evidence(data=data)) == before
