@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import numpy as np
+from scipy.stats import t as student_t
 
 from riskparams.paths.model import PathModel
-from riskparams.paths.pool import History, Pool, build_pool
+from riskparams.paths.pool import History, Pool
 from riskparams.prices.generator import MarketSpec, hour_factor
 from riskparams.prices.sample import SimulatedMarket
 from riskparams.returns import log_returns
@@ -51,15 +52,19 @@ def model_of(history: History, fit: VolatilityFit, pool: Pool, tail: TailFit, ne
     )
 
 
-def true_model(
-    market: SimulatedMarket,
-    spec: MarketSpec,
-    name: str,
-    tail_spec: TailSpec,
-    lent: tuple[SimulatedMarket, MarketSpec] | None = None,
-) -> PathModel:
-    """Return the path model an omniscient statistician would use; `lent` gives the residual rows of a longer history."""
+def true_model(market: SimulatedMarket, spec: MarketSpec, name: str, *, rows: int, tail_share: float) -> PathModel:
+    """Return the path model of an omniscient statistician: true parameters, residuals on a grid of their own quantiles.
+
+    The lows are those of a Brownian bridge whose variance is the mixing variable given the residual,
+    w | z ~ (nu - 2 + z^2) / chi2(nu + 1).
+    """
     history, fit = true_history(market, spec, name)
-    long = true_history(*lent, name)[0] if lent else history
-    pool = replace(build_pool(long, long, since=0), scale=1.0)
-    return model_of(history, fit, pool, fit_tail(-pool.z, tail_spec), float(market.sigma2[Asset(name)][-1]))
+    nu, rng = spec.degrees_of_freedom, np.random.default_rng(0)
+    z = student_t.ppf((np.arange(rows) + 0.5) / rows, nu) * np.sqrt((nu - 2) / nu)
+    mixing = (nu - 2 + z**2) / rng.chisquare(nu + 1, rows)
+    low = (z - np.sqrt(z**2 - 2 * mixing * np.log(1 - rng.random(rows)))) / 2
+    ones = np.ones(rows)
+    states = rng.choice(history.state.sigma2, rows)
+    pool = Pool(z=z, low=low, sigma2=states, slot=np.arange(rows) % 168, filled=ones == 0, scale=1.0, variance_ratio=1.0)
+    tail = fit_tail(-z, TailSpec(share=tail_share))
+    return model_of(history, fit, pool, tail, float(market.sigma2[Asset(name)][-1]))

@@ -13,7 +13,7 @@ from riskparams.paths.model import ModelSpec, PathModel, fit_path_model
 from riskparams.paths.pool import Pool, build_pool
 from riskparams.paths.simulate import StartLaw, Streams, mixture_moments, simulate_paths, streams
 from riskparams.prices.sample import SimulatedMarket, market_spec, simulate
-from riskparams.tails.gpd import TailFit, TailSpec, fit_tail
+from riskparams.tails.gpd import TailFit, fit_tail
 from riskparams.terms import Asset, Pair
 
 KEYS = Streams(11, 22)
@@ -119,11 +119,12 @@ def test_without_a_variance_the_draw_is_left_as_it_is(model: PathModel) -> None:
 def test_simulated_volatility_is_the_fitted_one() -> None:
     """The class of defect in which a shock is scaled by sigma twice: realised volatility would be sigma squared."""
     spec = replace(market_spec(), crashes=None)
-    quiet = simulate(spec)
-    truth = true_model(quiet, spec, "ALPHA", TailSpec())
+    truth = true_model(simulate(spec), spec, "ALPHA", rows=100_000, tail_share=0.05)
     paths = simulate_paths(truth, law=StartLaw.TTC, bars=168, paths=20_000, streams=KEYS)
-    annual = np.sqrt(np.var(paths.close[:, -1]) * 52.142857)
-    assert annual == pytest.approx(0.55, rel=0.05)
+    realised = np.sqrt(np.var(paths.close[:, -1]) * 52.142857)
+    states = np.sqrt(truth.history.sigma2.mean() * 365 * 24)
+    assert realised == pytest.approx(states, rel=0.05)
+    assert states == pytest.approx(0.55, rel=0.1)
 
 
 def test_starts_are_today_any_state_or_the_worst_hundredth(model: PathModel) -> None:
@@ -168,4 +169,6 @@ def test_under_a_year_in_common_the_lent_states_are_doubled(market: SimulatedMar
         ),
     )
     assert build_pool(recent, lender, since=0).variance_ratio == 2.0
-    assert build_pool(other, lender, since=0).variance_ratio == pytest.approx((0.70 / 0.55) ** 2, rel=0.1)
+    spread = [np.mean((h.state.z**2) * h.state.sigma2) for h in (other, lender)]
+    assert build_pool(other, lender, since=0).variance_ratio == pytest.approx(spread[0] / spread[1], rel=1e-9)
+    assert 1 < spread[0] / spread[1] < 2
