@@ -98,10 +98,13 @@ def check(study: StudyArgument, prices: PricesOption = None, as_of: AsOfOption =
     from riskparams.prices.quality import assess_panel
 
     question = _study(study)
-    found = assess_panel(_panel(question, prices, as_of))
+    panel = _panel(question, prices, as_of)
+    found = assess_panel(panel)
     if json:
-        _print_json({"schema_version": 1, "study": question.name, "assets": {name: q.to_dict() for name, q in found.items()}})
+        assets = {name: quality.to_dict() for name, quality in found.items()}
+        _print_json({"schema_version": 1, "study": question.name, "simulated": panel.simulated, "assets": assets})
         return
+    _print_label(panel.simulated)
     rows = []
     for name, quality in found.items():
         plain: Mapping[str, Any] = quality.to_dict()
@@ -132,6 +135,7 @@ def inspect(
     if json:
         _print_json({"schema_version": 1, **found})
         return
+    _print_label(found["simulated"])
     _print_table(["what", asset], [[name, _plain(value)] for name, value in found.items()])
 
 
@@ -186,6 +190,7 @@ def backtest(
             {"schema_version": 1, "study": data["study"], "pooled": data["pooled"], "pairs": pairs, "checks": data["checks"]}
         )
         return
+    _print_label(record.panel.simulated)
     _print_backtest(record)
 
 
@@ -285,9 +290,9 @@ def _print_run(record: RunRecord, out: Path, json: bool) -> None:
 
 
 def _print_parameters(record: RunRecord) -> None:
-    label = "SIMULATED prices: an example, not advice\n" if record.panel.simulated else ""
+    _print_label(record.panel.simulated)
     data = record.evidence.data
-    print(f"{label}{record.study.name} as of {data['study']['as_of']}, intervals of two Monte-Carlo errors")
+    print(f"{record.study.name} as of {data['study']['as_of']}, intervals of two Monte-Carlo errors")
     rows = []
     for pair in data["pairs"]:
         ours, live = pair["recommended"], pair["current"]
@@ -339,6 +344,11 @@ def _print_backtest(record: RunRecord) -> None:
         )
 
 
+def _print_label(simulated: bool) -> None:
+    if simulated:
+        print("SIMULATED prices: an example, not advice")
+
+
 def _interval(number: Mapping[str, Any]) -> str:
     return f"{number['value']:.1%} [{number['low']:.1%}, {number['high']:.1%}]"
 
@@ -346,7 +356,9 @@ def _interval(number: Mapping[str, Any]) -> str:
 def _metric(metric: Mapping[str, Any]) -> str:
     if metric["point"] is None:
         return "-"
-    low, high = (f"{metric[key]:.3g}" if metric[key] is not None else "?" for key in ("low", "high"))
+    if metric["point"] == 0 and metric["high"] is None:
+        return "0 (none seen)"
+    low, high = (f"{metric[key]:.3g}" if metric[key] is not None else "-" for key in ("low", "high"))
     return f"{metric['point']:.3g} [{low}, {high}]"
 
 
@@ -366,3 +378,7 @@ def _print_json(document: Mapping[str, Any]) -> None:
     from riskparams.runs.record import to_json
 
     print(to_json(document), end="")
+
+
+if __name__ == "__main__":
+    main()

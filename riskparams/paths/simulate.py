@@ -107,7 +107,7 @@ def mixture_moments(pool: Pool, tail: TailFit) -> tuple[float, float]:
     second = 2 * tail.scale**2 / ((1 - tail.shape) * (1 - 2 * tail.shape))
     u = tail.tail_threshold
     mean = float(body.sum()) / len(pool.z) - share * (u + first)
-    square = float(body @ body) / len(pool.z) + share * (u**2 + 2 * u * first + second)
+    square = float(np.square(body).sum()) / len(pool.z) + share * (u**2 + 2 * u * first + second)
     return mean, float(np.sqrt(square - mean**2))
 
 

@@ -7,7 +7,7 @@ from math import inf, log, pi
 import numpy as np
 
 from riskparams.terms import DAY, FloatArray
-from riskparams.volatility.garch import conditional_variance
+from riskparams.volatility.garch import conditional_variance, mean_square
 from riskparams.volatility.model import Convergence, EwmaSpec, GarchFit
 
 
@@ -30,7 +30,7 @@ def fit_ewma(e: FloatArray, spec: EwmaSpec) -> GarchFit:
         beta=spec.decay,
         nu=inf,
         log_likelihood=float("nan"),
-        variance=float(e @ e) / len(e),
+        variance=mean_square(e),
         n_obs=len(e),
         convergence=Convergence.NOT_NEEDED,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from math import inf, log, pi
+from functools import cache
+from math import inf, log, pi, sqrt
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import gammaln, psi
+from threadpoolctl import ThreadpoolController
 
 from riskparams.terms import FloatArray, IntArray
 from riskparams.volatility.model import Convergence, GarchFit, GarchSpec
@@ -16,11 +18,22 @@ NU_BOUNDS = (2.05, 500.0)  # as in arch
 STARTS = ((0.05, 0.05, 0.90, 6.0), (0.10, 0.02, 0.80, 5.0), (0.03, 0.02, 0.95, 4.0))  # alpha, gamma, beta, nu
 
 
+@cache
+def _one_thread() -> ThreadpoolController:
+    """The linear algebra inside the search, which may round differently with another number of threads."""
+    return ThreadpoolController()
+
+
 def backcast(e: FloatArray) -> float:
     """Return the variance that stands in for the past: squares of the first 75 values, weights falling by 0.94."""
     count = min(75, len(e))
     weight = 0.94 ** np.arange(count)
-    return float(weight @ e[:count] ** 2 / weight.sum())
+    return float(np.sum(weight * e[:count] ** 2) / weight.sum())
+
+
+def mean_square(e: FloatArray) -> float:
+    """Return the mean of squares, summed pairwise: a BLAS product would depend on the number of threads."""
+    return float(np.mean(np.square(e)))
 
 
 def log_likelihood(e: FloatArray, parameters: FloatArray, spec: GarchSpec) -> tuple[float, FloatArray]:
@@ -30,7 +43,7 @@ def log_likelihood(e: FloatArray, parameters: FloatArray, spec: GarchSpec) -> tu
     ignored and its derivative is 0. The t density is scaled to unit variance (Bollerslev 1987); the recursion starts
     from `backcast`, as in `arch`.
     """
-    return _log_likelihood(e, parameters, spec.targeted, float(e @ e) / len(e), backcast(e))
+    return _log_likelihood(e, parameters, spec.targeted, mean_square(e), backcast(e))
 
 
 def _log_likelihood(
@@ -67,7 +80,7 @@ def fit_garch(e: FloatArray, spec: GarchSpec, *, starts: tuple[tuple[float, floa
     >>> 0.95 < fit.persistence < 1
     True
     """
-    scale = float(np.sqrt(e @ e / len(e)))
+    scale = sqrt(mean_square(e))
     unit = e / scale
     start = backcast(unit)
     free = not spec.targeted
@@ -98,17 +111,18 @@ def fit_garch(e: FloatArray, spec: GarchSpec, *, starts: tuple[tuple[float, floa
         first = np.array([alpha, gamma, beta, nu])
         if free:
             first = np.append(1 - weights @ first, first)
-        results.append(
-            minimize(
-                objective,
-                first,
-                jac=True,
-                method="SLSQP",
-                bounds=bounds,
-                constraints=constraints,
-                options={"maxiter": 200, "ftol": 1e-12},
+        with _one_thread().limit(limits=1):
+            results.append(
+                minimize(
+                    objective,
+                    first,
+                    jac=True,
+                    method="SLSQP",
+                    bounds=bounds,
+                    constraints=constraints,
+                    options={"maxiter": 200, "ftol": 1e-12},
+                )
             )
-        )
     values = [-float(result.fun) * len(e) for result in results]
     best = int(np.argmax(values))
     result = results[best]

@@ -1,0 +1,109 @@
+"""Studies: what a file may say, what it may not, and how it is told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from riskparams.errors import ConfigError
+from riskparams.prices.sample import bundled
+from riskparams.settings import load_study, parse_duration, parse_moment
+from studies import STUDY
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "study.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", ["sample", "index", "majors"])
+def test_the_shipped_studies_are_valid(name: str) -> None:
+    study = load_study(Path(str(bundled(f"studies/{name}.toml"))), {})
+    assert study.name == name
+    assert len(study.tasks()) == len(study.pairs)
+
+
+def test_what_is_left_out_takes_the_published_default(tmp_path: Path) -> None:
+    task = load_study(written(tmp_path, STUDY), {}).tasks()[0]
+    assert task.appetite.haircut_level == 0.995
+    assert task.appetite.liquidation_horizon.seconds == 3600
+    assert task.appetite.touch_horizon == timedelta(hours=24)
+    assert task.oracle_step == 0.01
+    assert task.costs.gas == 30
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("seed = 7", "sed = 7", ["unknown key study.sed", "did you mean 'seed'"]),
+        ("[model]", "[modle]", ["unknown key modle", "did you mean 'model'"]),
+        ('collateral = "BRAVO"', 'colateral = "BRAVO"', ["pairs.1.colateral", "did you mean 'collateral'"]),
+        ("liquidation_bonus = 0.05", "liquidation_bonus = -0.1", ["ALPHA/USD", "liquidation_bonus is -0.1", "non-negative"]),
+        ("max_ltv = 0.75", "max_ltv = 0.85", ["ALPHA/USD", "max_ltv 0.85 is above liquidation_threshold 0.8"]),
+        ("liquidation_bonus = 0.05", "liquidation_bonus = nan", ["liquidation_bonus is nan"]),
+        ("current = ", "proposed = ", []),
+        ('window = "365d"', 'window = "a year"', ["model.window", "'a year' is not a duration", '"24h"']),
+        ("start = 2024-05-01", 'start = "May"', ["backtest.start", "'May' is not a date"]),
+        ("paths = 1000\naccounts", "paths = 10\naccounts", ["backtest.paths", "1000", "found 10"]),
+        ('collateral = "BRAVO"', 'collateral = "ALPHA"', ["ALPHA/USD is listed twice"]),
+        ('collateral = "BRAVO"', 'collateral = "CEDAR"', ["no file for CEDAR"]),
+        ("[prices]", '[prices]\nbundled = "index"', ["not both"]),
+        ("[study]", "[study", ["not valid TOML"]),
+        ('name = "small"', 'name = "../up"', ["study.name"]),
+        ("seed = 7", "", ["study.seed is missing"]),
+    ],
+)
+def test_a_fault_is_named_with_its_place_and_value(tmp_path: Path, old: str, new: str, said: list[str]) -> None:
+    assert old in STUDY
+    path = written(tmp_path, STUDY.replace(old, new, 1))
+    if not said:
+        assert load_study(path, {}).pairs[0].judged() is not None
+        return
+    with pytest.raises(ConfigError) as caught:
+        load_study(path, {})
+    for part in [str(path), *said]:
+        assert part in str(caught.value)
+
+
+def test_a_proposed_threshold_that_liquidating_would_worsen_is_refused(tmp_path: Path) -> None:
+    toxic = STUDY.replace(
+        'collateral = "BRAVO"',
+        'collateral = "BRAVO"\nproposed = { max_ltv = 0.9, liquidation_threshold = 0.99, liquidation_bonus = 0.05 }',
+    )
+    with pytest.raises(ConfigError, match=r"BRAVO/USD.*threshold 0.9900 x \(1 \+ bonus 0.0500\) reaches 1.0395"):
+        load_study(written(tmp_path, toxic), {})
+
+
+def test_a_live_market_may_be_toxic_because_it_is_what_it_is(tmp_path: Path) -> None:
+    live = STUDY.replace("liquidation_threshold = 0.80", "liquidation_threshold = 0.99")
+    current = load_study(written(tmp_path, live), {}).tasks()[0].current
+    assert current is not None
+    assert current.implied_drop < 0
+
+
+def test_the_environment_lies_over_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, STUDY)
+    study = load_study(
+        path, {"RISKPARAMS__model__paths": "2000", "RISKPARAMS__study__name": "other", "RISKPARAMS_MARKET_DATA": "x"}
+    )
+    assert (study.model.paths, study.name) == (2000, "other")
+    with pytest.raises(ConfigError, match=r"model\.path"):
+        load_study(path, {"RISKPARAMS__model__path": "2000"})
+
+
+def test_a_missing_or_unreadable_study_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no study at .*nowhere\.toml"):
+        load_study(tmp_path / "nowhere.toml", {})
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_study(tmp_path, {})
+
+
+def test_a_date_is_its_utc_midnight_and_a_time_needs_a_zone() -> None:
+    assert parse_moment("2024-06-01T02:00:00+02:00") == parse_moment("2024-06-01")
+    with pytest.raises(ValueError, match="no timezone"):
+        parse_moment("2024-06-01T00:00:00")
+    with pytest.raises(ValueError, match="not a duration"):
+        parse_duration("3 weeks")
