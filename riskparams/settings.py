@@ -250,7 +250,18 @@ class Study(_Section):
     @model_validator(mode="after")
     def _coherent(self) -> Self:
         seen: set[Pair] = set()
+        horizon = self.appetite.build().liquidation_horizon
+        if self.prices.bar >= timedelta(days=1) and horizon.seconds < 12 * 3600:
+            raise ValueError(
+                f"daily bars cannot resolve a liquidation horizon of {horizon.seconds / 3600:g} hours: "
+                'give hourly prices, or set appetite.liquidation_horizon to "12h" or more'
+            )
         for section in self.pairs:
+            if section.collateral in (section.debt, self.prices.numeraire):
+                raise ValueError(
+                    f"pair {section.pair}: the collateral must differ from the debt and from the numeraire "
+                    f"{self.prices.numeraire}; name the asset that is pledged"
+                )
             if section.pair in seen:
                 raise ValueError(f"pair {section.pair} is listed twice: remove one")
             seen.add(section.pair)

@@ -7,7 +7,7 @@ from math import inf
 
 import numpy as np
 
-from riskparams.errors import Infeasible, InsufficientData
+from riskparams.errors import Infeasible, InsufficientData, ModelError
 from riskparams.execution import Depth, SlippageLaw
 from riskparams.parameters.appetite import RiskAppetite
 from riskparams.parameters.haircut import haircut
@@ -18,7 +18,10 @@ from riskparams.paths.model import ModelSpec, PathModel, describe_model, fit_pat
 from riskparams.paths.simulate import StartLaw, streams
 from riskparams.paths.trigger import TriggerDrops, TriggerSpec, deepest_moves, simulate_drops
 from riskparams.prices.panel import PricePanel
+from riskparams.returns import pair_candles
 from riskparams.terms import DAY, FloatArray, Pair, iso
+
+PEG_BAND = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class PairPolicy:
         """Return the recommendation as of the panel's last bar; raise `InsufficientData` when history is too short."""
         task, appetite = self.task, self.task.appetite
         as_of = panel.last
+        refuse_pegged(panel, task.pair, task.model)
         model = fit_path_model(panel, task.pair, task.reference, task.model)
         cycle = self._cycle(panel, as_of, model)
         spec = self._triggers(panel)
@@ -153,6 +157,21 @@ class PairPolicy:
             paths=self.task.paths,
             level=appetite.haircut_level,
             refine=self.task.refine,
+        )
+
+
+def refuse_pegged(panel: PricePanel, pair: Pair, spec: ModelSpec) -> None:
+    """Raise `ModelError` for a pair whose price kept within 2 % on 90 % of the bars of the fit window.
+
+    Its variance says nothing about the day the peg breaks: that needs a model of jumps, which is not offered yet.
+    """
+    candles = pair_candles(panel, pair)
+    recent = candles.close[candles.time > candles.time[-1] - round(spec.window_days * DAY)]
+    low, high = np.quantile(np.log(recent), [0.05, 0.95])
+    if high - low < PEG_BAND:
+        raise ModelError(
+            f"{pair}: the price kept within {high - low:.2%} on 90 % of its bars to {iso(int(candles.time[-1]))}: it is pegged, "
+            "and volatility cannot tell how far it falls when the peg breaks; leave the pair out, or set its parameters by hand"
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from riskparams.backtest.walk_forward import refit_dates, walk_forward
-from riskparams.errors import InsufficientData
+from riskparams.errors import InsufficientData, ModelError
 from riskparams.execution import LiquidationHorizon
 from riskparams.parameters.appetite import RiskAppetite
 from riskparams.parameters.penalty import LiquidationCosts
@@ -147,3 +147,8 @@ def test_a_pair_of_two_volatile_assets_is_modelled_on_its_ratio(panel: PricePane
     found = PairPolicy(task("BRAVO", pair=pair))(panel)
     against_dollar = PairPolicy(task("BRAVO"))(panel)
     assert found.provenance["daily_sigma"] < against_dollar.provenance["daily_sigma"]  # type: ignore[operator]
+
+
+def test_a_pegged_asset_is_refused_because_its_risk_is_a_jump(panel: PricePanel) -> None:
+    with pytest.raises(ModelError, match=r"PEGD/USD: the price kept within .* it is pegged"):
+        PairPolicy(task("PEGD"))(panel)
