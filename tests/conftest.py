@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("riskparams", settings(), deadline=None)  # the first example may have to compile a kernel
+settings.load_profile("riskparams")
 
 MARKET_DATA = "RISKPARAMS_MARKET_DATA"
 

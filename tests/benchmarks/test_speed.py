@@ -1,0 +1,213 @@
+"""What the package costs in time and memory, against limits; `make bench` prints the figures and writes RESULTS.md.
+
+Kernels are timed as the best of several calls, commands as they feel to a user: with the interpreter's start.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pytest
+
+from riskparams.terms import DAY, Asset, FloatArray, Pair
+
+pytestmark = pytest.mark.benchmark
+
+STUDIES = Path(__file__).resolve().parents[2] / "studies"
+RISKPARAMS = Path(sys.executable).with_name("riskparams")
+USD = Asset("USD")
+
+
+@dataclass
+class Ledger:
+    """The figures of one run of the benchmarks."""
+
+    rows: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def note(self, what: str, figure: float, unit: str, *, at_most: float | None = None, at_least: float | None = None) -> None:
+        """Keep a figure and hold it to its limit."""
+        limits = [f"{word} {limit:g}" for word, limit in (("at most", at_most), ("at least", at_least)) if limit is not None]
+        self.rows.append((what, f"{figure:.3g} {unit}".strip(), " ".join(limits)))
+        assert at_most is None or figure <= at_most, f"{what}: {figure:.3g} {unit} is above {at_most:g}"
+        assert at_least is None or figure >= at_least, f"{what}: {figure:.3g} {unit} is below {at_least:g}"
+
+    def table(self) -> str:
+        """Return the figures as a Markdown table."""
+        rows = [("what", "figure", "limit"), ("---", "---", "---"), *self.rows]
+        return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def machine() -> str:
+    """Return what the figures depend on, in words that name no machine."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores, {memory:.0f} GB of memory, Python {platform.python_version()}, NumPy {np.__version__}"
+
+
+@pytest.fixture(scope="module")
+def ledger() -> Iterator[Ledger]:
+    figures = Ledger()
+    yield figures
+    page = f"# Benchmarks\n\nWritten by `make bench`. {machine()}.\n\n{figures.table()}\n"
+    print(f"\n\n{page}")
+    Path(__file__).with_name("RESULTS.md").write_text(page, encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a command took: seconds on the wall, and the largest sum of resident memory over its processes, in GB."""
+
+    seconds: float
+    peak: float
+
+
+def spent(*arguments: str | Path, cwd: Path, cache: Path | None = None) -> Spent:
+    """Run `riskparams` to its end, watching the memory of its process and of all it starts five times a second.
+
+    Pages that processes share are counted in each, so the peak is an upper bound.
+    """
+    environment = os.environ | ({"NUMBA_CACHE_DIR": str(cache)} if cache else {})
+    peak = 0.0
+    start = time.perf_counter()
+    child = subprocess.Popen(
+        [RISKPARAMS, *arguments], cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    ended = threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not ended.wait(0.2):
+            peak = max(peak, resident(child.pid))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    output, _ = child.communicate()
+    seconds = time.perf_counter() - start
+    ended.set()
+    watcher.join()
+    assert child.returncode == 0, output.decode()
+    return Spent(seconds, peak / 2**30)
+
+
+def resident(root: int) -> int:
+    """Return the bytes of memory that a process and its descendants hold; 0 where the system does not tell."""
+    parents, sizes = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (folder / "stat").read_text().rpartition(")")[2].split()
+            pages = int((folder / "statm").read_text().split()[1])
+        except (OSError, IndexError):
+            continue  # it ended while we looked
+        parents[int(folder.name)] = int(status[1])
+        sizes[int(folder.name)] = pages * os.sysconf("SC_PAGE_SIZE")
+    family = {root}
+    while more := {process for process, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sum(sizes.get(process, 0) for process in family)
+
+
+def seconds(function: Callable[[], object], rounds: int) -> list[float]:
+    """Return the duration of each of several calls, after one that warms up."""
+    function()
+    found = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        function()
+        found.append(time.perf_counter() - start)
+    return found
+
+
+def test_help_answers_at_once(ledger: Ledger, tmp_path: Path) -> None:
+    spent("--help", cwd=tmp_path)
+    taken = median(spent("--help", cwd=tmp_path).seconds for _ in range(10))
+    ledger.note("`riskparams --help`, median of 10", taken, "s", at_most=0.5)
+
+
+def test_the_demo_is_short_the_first_time_and_the_second(ledger: Ledger, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first, second = (spent("demo", cwd=tmp_path, cache=cache) for _ in range(2))
+    ledger.note("`riskparams demo`, first time, kernels compiled", first.seconds, "s", at_most=60)
+    ledger.note("`riskparams demo`, second time", second.seconds, "s", at_most=30)
+    ledger.note("`riskparams demo`, peak memory of all processes", max(first.peak, second.peak), "GB", at_most=4)
+
+
+def test_the_majors_take_minutes(ledger: Ledger, market_data: Path, tmp_path: Path) -> None:
+    arguments = ("--prices", market_data.resolve() / "prices", "--as-of", "2024-06-01", "--out", tmp_path)
+    whole = spent("run", STUDIES / "majors.toml", *arguments, cwd=tmp_path)
+    ledger.note("`riskparams run studies/majors.toml`, 8 pairs, 126 weekly refits", whole.seconds, "s", at_most=480)
+    ledger.note("the same, peak memory of all processes", whole.peak, "GB", at_most=4)
+
+
+def test_our_estimator_is_faster_than_arch_at_the_same_optimum(ledger: Ledger) -> None:
+    from arch import arch_model
+
+    from riskparams.prices.sample import index_market
+    from riskparams.returns import log_returns
+    from riskparams.volatility.garch import fit_garch
+    from riskparams.volatility.model import GarchSpec
+
+    returns = 100 * log_returns(index_market(), Pair(Asset("SPX"), USD)).value
+    model = arch_model(returns, mean="Zero", vol="GARCH", p=1, o=1, dist="t", rescale=False)
+    free = GarchSpec(targeted=False)
+    ours, theirs = median(seconds(lambda: fit_garch(returns, free), 7)), median(seconds(lambda: model.fit(disp="off"), 7))
+    targeted = median(seconds(lambda: fit_garch(returns, GarchSpec()), 7))
+    gained = fit_garch(returns, free).log_likelihood - model.fit(disp="off").loglikelihood
+    ledger.note(f"GJR-t fit of {len(returns):,} returns, free intercept, ours (three starting points)", 1e3 * ours, "ms")
+    ledger.note("the same, `arch` (one)", 1e3 * theirs, "ms")
+    ledger.note("`arch` over ours", theirs / ours, "times", at_least=1)
+    ledger.note("log-likelihood, ours less `arch`", gained, "", at_least=-1e-3)
+    ledger.note("the same fit, variance-targeted, the default", 1e3 * targeted, "ms")
+
+
+def test_paths_cost_nanoseconds_a_bar(ledger: Ledger) -> None:
+    from riskparams.paths.model import ModelSpec, fit_path_model
+    from riskparams.paths.simulate import StartLaw, simulate_paths, streams
+    from riskparams.prices.sample import simulated_market
+
+    pair = Pair(Asset("ALPHA"), USD)
+    model = fit_path_model(simulated_market(), pair, pair, ModelSpec())
+    paths, bars = 20_000, 169
+
+    def simulate() -> object:
+        return simulate_paths(model, law=StartLaw.TTC, bars=bars, paths=paths, streams=streams(1, StartLaw.TTC, str(pair)))
+
+    ledger.note(
+        "path simulation, one core", 1e9 * min(seconds(simulate, 5)) / (paths * bars), "ns per path and bar", at_most=100
+    )
+
+
+def test_a_replay_costs_nanoseconds_an_account_and_bar(ledger: Ledger) -> None:
+    from riskparams.backtest.liquidation import LiquidationRules
+    from riskparams.backtest.positions import Cohort, draw_book
+    from riskparams.backtest.replay import replay
+    from riskparams.backtest.schedule import ParameterSchedule
+    from riskparams.parameters.risk_parameters import ObservedParameters
+    from riskparams.prices.sample import simulated_market
+
+    panel = simulated_market()
+    candles = panel[Asset("ALPHA")]
+    start, end = panel.last - 2 * 365 * DAY, panel.last
+    terms = ObservedParameters(max_ltv=0.8, liquidation_threshold=0.83, liquidation_bonus=0.05)
+    book = draw_book(Cohort(), 10_000, terms, np.random.default_rng(1))
+    schedule = ParameterSchedule.constant(terms, start)
+
+    def play() -> object:
+        return replay(candles, schedule, book, LiquidationRules(), cohort=Cohort(), start=start, end=end, bar=panel.bar)
+
+    cells = len(book) * (end - start) / panel.bar
+    ledger.note("replay, one core", 1e9 * min(seconds(play, 3)) / cells, "ns per account and bar", at_most=30)
+
+
+def test_the_watch_over_memory_sees_what_a_process_holds() -> None:
+    before = resident(os.getpid())
+    held: FloatArray = np.ones(25_000_000)
+    assert resident(os.getpid()) - before > 0.9 * held.nbytes or before == 0
