@@ -305,7 +305,7 @@ def _tested(outcomes: Sequence[PairOutcome], *, seed: int, draws: int) -> Tested
         theirs = [outcome.results["current"] for outcome in paired if outcome.results]
         difference = compare(ours, theirs, seed=seed, draws=draws)
         if len(paired) < len(replayed):
-            sets["recommended, pairs with live values"] = measure(ours, seed=seed, draws=draws)
+            sets["recommended, listed pairs"] = measure(ours, seed=seed, draws=draws)
     triggers = [outcome.coverage for outcome in replayed if outcome.coverage is not None]
     return TestedPair(
         start=min(result.opened for result in side("recommended", "results")),

@@ -170,7 +170,7 @@ def refuse_pegged(panel: PricePanel, pair: Pair, spec: ModelSpec) -> None:
     low, high = np.quantile(np.log(recent), [0.05, 0.95])
     if high - low < PEG_BAND:
         raise ModelError(
-            f"{pair}: the price kept within {high - low:.2%} on 90 % of its bars to {iso(int(candles.time[-1]))}: it is pegged, "
+            f"{pair}: the price kept within {high - low:.2%} on 90 % of bars to {iso(int(candles.time[-1]))}: it is pegged, "
             "and volatility cannot tell how far it falls when the peg breaks; leave the pair out, or set its parameters by hand"
         )
 

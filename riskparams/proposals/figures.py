@@ -187,7 +187,7 @@ def _backtest(tested: Document) -> Figure:
                      [(point.value if point.high is None else point.high) - point.value]]  # fmt: skip
             color = series.SETS.get(point.label, series.PRICE)
             axes.errorbar([x], [point.value], yerr=reach, fmt="o", color=color, capsize=5, ms=8, lw=2, clip_on=False, zorder=3)
-        axes.set_xticks(range(len(found)), [_wrapped(point.label, 13) for point in found], fontsize=10)
+        axes.set_xticks(range(len(found)), [_wrapped(point.label, 11) for point in found], fontsize=7.5)
         axes.set_xlim(-0.6, len(found) - 0.4)
         highest = max([point.high or point.value for point in found], default=0)
         axes.set_ylim(min([0, *(point.low or point.value for point in found)]), 1.1 * highest or 1)

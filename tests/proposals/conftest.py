@@ -63,7 +63,7 @@ def partly_listed(data: dict[str, Any]) -> None:
     second["backtest"]["difference"] = {}
     for sets in (second["backtest"]["sets"], second["backtest"]["best_intrabar"]):
         del sets["current"]
-    data["pooled"]["sets"]["recommended, pairs with live values"] = data["pairs"][0]["backtest"]["sets"]["recommended"]
+    data["pooled"]["sets"]["recommended, listed pairs"] = data["pairs"][0]["backtest"]["sets"]["recommended"]
 
 
 def unjudged(data: dict[str, Any]) -> None:
