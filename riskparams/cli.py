@@ -6,6 +6,7 @@ allowed fallback, 5 a guardrail was broken, 10 with --exit-code: parameters chan
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -228,9 +229,8 @@ def _study(name: str) -> Study:
 
     path = Path(name)
     if not path.suffix and not path.exists():
-        found = bundled(f"studies/{name}.toml")
-        if found.is_file():
-            return load_study(Path(str(found)))
+        with contextlib.suppress(ConfigError):  # no such bundled study: the path is at fault
+            path = Path(str(bundled(f"studies/{name}.toml")))
     return load_study(path)
 
 

@@ -26,7 +26,7 @@ from riskparams.parameters.policy import PairPolicy, PairTask
 from riskparams.parameters.recommend import Recommendation
 from riskparams.paths.model import describe_model, fit_path_model
 from riskparams.prices.candles import CandleFormat, CandleSource, VolumeUnit, load_panel
-from riskparams.prices.panel import PricePanel
+from riskparams.prices.panel import Calendar, PricePanel
 from riskparams.prices.quality import PriceQuality, assess_panel
 from riskparams.prices.sample import index_market, simulated_market
 from riskparams.proposals.evidence import (
@@ -87,10 +87,15 @@ class RunRecord:
 def load_prices(study: Study, folder: Path | None) -> PricePanel:
     """Return the panel a study asks for: its files, relative to `folder`, or a bundled market."""
     prices = study.prices
-    if prices.bundled == "simulated":
-        return simulated_market()
-    if prices.bundled == "index":
-        return index_market()
+    if prices.bundled:
+        panel = simulated_market() if prices.bundled == "simulated" else index_market()
+        written = (round(prices.bar / timedelta(microseconds=1)) * 1_000, prices.numeraire, prices.calendar)
+        if written != (panel.bar, panel.numeraire, panel.calendar):
+            raise ConfigError(
+                f'the bundled market "{prices.bundled}" has bars of {panel.bar / 3.6e12:g} h in {panel.numeraire}, calendar '
+                f"{panel.calendar}: write so in [prices], or leave these keys to their defaults where they agree"
+            )
+        return panel
     base = folder or Path()
     sources = []
     for asset, names in prices.files.items():
@@ -199,7 +204,9 @@ def _pair_outcome(job: _PairJob) -> PairOutcome:
     refit, refresh = (round(span / timedelta(microseconds=1)) * 1_000 for span in (tested.refit, tested.ttc_refresh))
     task = replace(job.task, paths=tested.paths, refine=False)
     policy = _when_known(PairPolicy(task, anchor=start, refresh=refresh))
-    said = walk_forward(job.panel, policy, refit_dates(start, end - job.panel.bar, refit))
+    listed = max(int(candles.time[0]) for candles in job.panel.candles.values())
+    dates = [date for date in refit_dates(start, end - job.panel.bar, refit) if date >= listed]
+    said = walk_forward(job.panel, policy, dates)
     history = tuple((effective, found) for effective, found in said if found is not None)
     if not history:
         raise InsufficientData(
@@ -232,17 +239,18 @@ def _judge(job: _PairJob, headline: Recommendation, history: Sequence[tuple[int,
     rules, cohort = job.study.rules(job.panel.bar), job.study.cohort()
     key = np.random.SeedSequence([job.task.seed, crc32(b"book"), crc32(str(job.task.pair).encode())])
     first = next((found.parameters for _, found in history if found.parameters.max_ltv > 0), None)
-    opening = current or first
+    opening = current if current and current.max_ltv > 0 else first
     if opening is None:
         return PairOutcome(recommendation=headline, history=tuple(history))
     book = draw_book(cohort, job.study.backtest.accounts, opening, np.random.default_rng(key))
+    bar = job.panel.bar
+    if job.panel.calendar is Calendar.EXCHANGE:  # a session stands for its share of the year
+        bar = int(np.diff(candles.time).mean())
     bands = {}
     for intrabar in Intrabar:
         rule = replace(rules, intrabar=intrabar)
         bands[intrabar] = {
-            name: replay(
-                candles, schedule, book, rule, cohort=cohort, start=begin, end=end, bar=job.panel.bar, pair=str(job.task.pair)
-            )
+            name: replay(candles, schedule, book, rule, cohort=cohort, start=begin, end=end, bar=bar, pair=str(job.task.pair))
             for name, schedule in schedules.items()
         }
     appetite = job.task.appetite
@@ -426,7 +434,7 @@ def recompute(
     before = latest(out / study.name)
     if before is not None and read_json(before / "manifest.json").get("run_id") == identity:
         return Recomputation(ran=False, folder=before)
-    record = run(study, known, executor=executor)
+    record = run(study, panel, as_of=known.last, executor=executor)
     old = read_json(before / "parameters.json")["pairs"] if before is not None else {}
     folder = publish_run(record, out)
     return Recomputation(ran=True, folder=folder, changes=changed_parameters(old, record.parameters["pairs"]))

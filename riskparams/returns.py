@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from riskparams.errors import ConstantSeries, InsufficientData
-from riskparams.prices.panel import Candles, PricePanel
+from riskparams.prices.panel import Calendar, Candles, PricePanel
 from riskparams.terms import DAY, FloatArray, IntArray, Pair, frozen, iso
 
 HOUR = DAY // 24
+WEEK = 7 * DAY
 MIN_RETURNS = 100
 
 
@@ -18,9 +19,9 @@ MIN_RETURNS = 100
 class Returns:
     """Log returns of a pair, oldest first; bars that must not be modelled are left out.
 
-    `low` is the log of the bar's low over the close before it, never above `min(0, value)`. `slot` is the hour
-    of the week of the bar's close (0 throughout for bars of a day or longer); `next_slot` that of the bar that
-    comes next. `segment` changes where a long gap splits the history.
+    `low` is the log of the bar's low over the close before it, never above `min(0, value)`. `slot` numbers
+    the bar in its week, of `slots` (1 where bars last a day or follow an exchange's sessions); `next_slot` is that of the
+    bar that comes next. `segment` changes where a long gap splits the history.
     """
 
     pair: Pair
@@ -30,6 +31,7 @@ class Returns:
     slot: IntArray
     segment: IntArray
     bar: int
+    slots: int
     next_slot: int
 
     def __post_init__(self) -> None:
@@ -38,10 +40,6 @@ class Returns:
 
     def __len__(self) -> int:
         return len(self.value)
-
-    @property
-    def slots(self) -> int:
-        return slots_of(self.bar)
 
     def since(self, start: int) -> Returns:
         """Return the bars that closed after `start` (nanoseconds)."""
@@ -60,25 +58,28 @@ class Returns:
             slot=self.slot[first:],
             segment=self.segment[first:],
             bar=self.bar,
+            slots=self.slots,
             next_slot=self.next_slot,
         )
 
 
-def slots_of(bar: int) -> int:
-    """Return how many hours of the week are told apart: 168 below a day, 1 from a day on."""
-    return 168 if bar < DAY else 1
+def slots_of(bar: int, calendar: Calendar) -> int:
+    """Return the number of bars in a week, which repeat week after week; 1 from a day on, and on an exchange calendar.
 
-
-def _slot(time: IntArray | int, bar: int) -> IntArray:
-    return np.asarray(time // HOUR % slots_of(bar), dtype=np.int64)
+    >>> slots_of(HOUR, Calendar.CONTINUOUS), slots_of(4 * HOUR, Calendar.CONTINUOUS), slots_of(DAY, Calendar.CONTINUOUS)
+    (168, 42, 1)
+    """
+    whole = bar < DAY and WEEK % bar == 0 and calendar is Calendar.CONTINUOUS
+    return WEEK // bar if whole else 1
 
 
 def pair_candles(panel: PricePanel, pair: Pair) -> Candles:
     """Return the pair's price, collateral over debt, as candles.
 
-    Against the numeraire these are the collateral's own. Against another asset the closes are exact and the
-    low and high are bounds (lowest collateral over highest debt): prudent, since both extremes rarely meet.
-    Volume is the collateral's. Raises `DataError` for an asset the panel does not hold.
+    Against the numeraire these are the collateral's own. Against another asset only opens and closes are known: when in
+    the bar each side was lowest is not, and the lowest collateral over the highest debt would be a low that never was,
+    which triggers early and makes the execution look like a recovery. Volume is the collateral's. Raises `DataError` for
+    an asset the panel does not hold.
     """
     collateral = panel[pair.collateral]
     if pair.debt == panel.numeraire:
@@ -91,16 +92,17 @@ def pair_candles(panel: PricePanel, pair: Pair) -> Candles:
     segment = collateral.segment[ours] + debt.segment[theirs] + np.cumsum(skipped)
     usable = collateral.usable[ours] & debt.usable[theirs] & ~skipped
     usable[0] = False
+    opened, close = collateral.open[ours] / debt.open[theirs], collateral.close[ours] / debt.close[theirs]
     return Candles(
         time=collateral.time[ours],
-        open=collateral.open[ours] / debt.open[theirs],
-        high=collateral.high[ours] / debt.low[theirs],
-        low=collateral.low[ours] / debt.high[theirs],
-        close=collateral.close[ours] / debt.close[theirs],
+        open=opened,
+        high=np.maximum(opened, close),
+        low=np.minimum(opened, close),
+        close=close,
         volume=collateral.volume[ours],
         usable=usable,
         segment=segment,
-        close_only=collateral.close_only or debt.close_only,
+        close_only=True,
     )
 
 
@@ -126,30 +128,35 @@ def log_returns(panel: PricePanel, pair: Pair) -> Returns:
     value = close[rows] - close[rows - 1]
     if not value.any():
         raise ConstantSeries(f"{pair}: the price never moves over {len(rows)} returns: a dead feed, or a wrong column")
+    slots = slots_of(panel.bar, panel.calendar)
     low = np.minimum(np.minimum(np.log(candles.low[rows]) - close[rows - 1], value), 0.0)
     return Returns(
         pair=pair,
         time=candles.time[rows],
         value=value,
         low=low,
-        slot=_slot(candles.time[rows], panel.bar),
+        slot=candles.time[rows] // panel.bar % slots,
         segment=candles.segment[rows],
         bar=panel.bar,
-        next_slot=int(_slot(int(candles.time[-1]) + panel.bar, panel.bar)),
+        slots=slots,
+        next_slot=(int(candles.time[-1]) // panel.bar + 1) % slots,
     )
 
 
 def hour_factor(returns: Returns) -> FloatArray:
     """Return the relative size of returns by hour of the week, shrunk half-way to 1, with mean square 1 over the returns.
 
-    Read from mean absolute returns, which one crash cannot move far; `[1.0]` for bars of a day or longer.
+    One value a slot; bars shorter than an hour share that of their hour. Read from mean absolute returns, which one crash
+    cannot move far; `[1.0]` where there is one slot.
     """
     if returns.slots == 1:
         return np.ones(1)
     size = np.abs(returns.value)
-    count = np.bincount(returns.slot, minlength=returns.slots)
-    total = np.bincount(returns.slot, weights=size, minlength=returns.slots)
+    shared = max(1, HOUR // returns.bar)
+    hour, hours = returns.slot // shared, returns.slots // shared
+    count = np.bincount(hour, minlength=hours)
+    total = np.bincount(hour, weights=size, minlength=hours)
     relative = np.where(count > 0, total / np.maximum(count, 1) / size.mean(), 1.0)
-    factor = 1.0 + 0.5 * (relative - 1.0)
+    factor = np.repeat(1.0 + 0.5 * (relative - 1.0), shared)
     scaled: FloatArray = factor / np.sqrt(np.mean(factor[returns.slot] ** 2))
     return scaled

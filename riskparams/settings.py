@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from riskparams.backtest.liquidation import LiquidationRules
 from riskparams.backtest.positions import Cohort
@@ -66,6 +66,15 @@ def parse_moment(value: object) -> datetime:
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Moment = Annotated[datetime, BeforeValidator(parse_moment)]
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("expected a duration above 0")
+    return value
+
+
+Span = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_positive)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -85,7 +94,7 @@ class PricesSection(_Section):
     """[prices]: files, or one of the bundled markets."""
 
     bundled: Literal["simulated", "index"] | None = None
-    bar: Duration = timedelta(hours=1)
+    bar: Span = timedelta(hours=1)
     stamp: Stamp = Stamp.START
     numeraire: str = "USD"
     calendar: Calendar = Calendar.CONTINUOUS
@@ -105,9 +114,9 @@ class ModelSection(_Section):
 
     reference: str
     peers: list[str] = []
-    window: Duration = timedelta(days=730)
-    min_window: Duration = timedelta(days=365)
-    history: Duration = timedelta(days=3650)
+    window: Span = timedelta(days=730)
+    min_window: Span = timedelta(days=365)
+    history: Span = timedelta(days=3650)
     tail_share: float = 0.05
     paths: Annotated[int, Field(ge=1_000, le=2_000_000)] = 80_000
 
@@ -127,8 +136,8 @@ class AppetiteSection(_Section):
     shortfall_level: float = 0.975
     liquidation_horizon: HorizonTable | Duration = timedelta(hours=1)
     touch_probability: float = 0.05
-    touch_horizon: Duration = timedelta(hours=24)
-    follow: Duration = timedelta(days=7)
+    touch_horizon: Span = timedelta(hours=24)
+    follow: Span = timedelta(days=7)
     barrier_multiples: tuple[float, ...] = (1.0, 2.0, 4.0)
     stress_weight: float = 0.25
 
@@ -168,8 +177,8 @@ class BacktestSection(_Section):
 
     start: Moment
     end: Moment | None = None  # the last day tested, inclusive
-    refit: Duration = timedelta(days=7)
-    ttc_refresh: Duration = timedelta(days=28)
+    refit: Span = timedelta(days=7)
+    ttc_refresh: Span = timedelta(days=28)
     paths: Annotated[int, Field(ge=1_000, le=2_000_000)] = 20_000
     accounts: Annotated[int, Field(ge=10, le=1_000_000)] = 10_000
     draws: Annotated[int, Field(ge=99)] = 999
@@ -249,13 +258,19 @@ class Study(_Section):
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
+        try:
+            horizon = self.appetite.build().liquidation_horizon
+            self.execution.build()
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
         seen: set[Pair] = set()
-        horizon = self.appetite.build().liquidation_horizon
         if self.prices.bar >= timedelta(days=1) and horizon.seconds < 12 * 3600:
             raise ValueError(
                 f"daily bars cannot resolve a liquidation horizon of {horizon.seconds / 3600:g} hours: "
                 'give hourly prices, or set appetite.liquidation_horizon to "12h" or more'
             )
+        if self.model.reference == self.prices.numeraire:
+            raise ValueError(f"model.reference is the numeraire {self.model.reference}: name the longest-lived asset")
         for section in self.pairs:
             if section.collateral in (section.debt, self.prices.numeraire):
                 raise ValueError(

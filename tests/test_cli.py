@@ -203,11 +203,14 @@ def test_simulated_prices_are_labelled_wherever_they_are_printed(
 def test_volume_may_be_missing_and_is_then_said(
     tmp_path: Path, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study = write_study(tmp_path, ALPHA=frame.drop(columns="volume"), BRAVO=candle_frame("BRAVO").assign(volume=np.nan))
+    study = write_study(tmp_path, ALPHA=frame.drop(columns="volume"))
     assert riskparams(monkeypatch, "recommend", study, "--prices", tmp_path, "--workers", 1, "--json") == 0
     pairs = json.loads(capsys.readouterr().out)["pairs"]
     assert "liquidity_unknown" in pairs["ALPHA/USD"]["flags"]
     assert pairs["ALPHA/USD"]["liquidation_bonus"] == 0.05
+    study = write_study(tmp_path, BRAVO=candle_frame("BRAVO").assign(volume=np.nan))
+    assert riskparams(monkeypatch, "recommend", study, "--prices", tmp_path, "--workers", 1) == 5
+    assert "BRAVO/USD: neither volume nor a live bonus" in capsys.readouterr().err
 
 
 def test_help_has_an_example_for_every_command() -> None:

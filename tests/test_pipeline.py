@@ -17,7 +17,7 @@ from riskparams.pipeline import RunRecord, load_prices, report_files, run
 from riskparams.runs.record import latest, publish, read_json, run_id, to_json
 from riskparams.settings import load_study
 from riskparams.terms import nanoseconds
-from studies import STUDY, write_study
+from studies import STUDY, candle_frame, write_study
 
 AS_OF = nanoseconds(datetime(2024, 5, 25, tzinfo=UTC))
 
@@ -101,6 +101,28 @@ def test_components_add_up_in_the_evidence(record: RunRecord) -> None:
 def test_a_backtest_that_starts_after_the_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="later as-of date"):
         small(tmp_path, STUDY.replace("start = 2024-05-01", "start = 2024-05-25"))
+
+
+def test_an_asset_listed_after_the_start_is_waited_for(tmp_path: Path) -> None:
+    late = candle_frame("BRAVO", bars=24 * 120)
+    study = load_study(write_study(tmp_path, STUDY.replace("start = 2024-05-01", "start = 2024-01-20"), BRAVO=late), {})
+    record = run(study, load_prices(study, tmp_path), as_of=AS_OF)
+    lengths = {str(pair): len(outcome.history) for pair, outcome in record.outcomes.items()}
+    assert 0 < lengths["BRAVO/USD"] < lengths["ALPHA/USD"]
+
+
+def test_recomputing_as_of_another_date_asks_about_that_date(tmp_path: Path) -> None:
+    study = load_study(write_study(tmp_path, STUDY.replace("seed = 7", "seed = 7\nas_of = 2024-05-20")), {})
+    panel, out = load_prices(study, tmp_path), tmp_path / "out"
+    assert pipeline.recompute(study, panel, as_of=AS_OF, out=out).folder.name.startswith("2024-05-25")
+    assert not pipeline.recompute(study, panel, as_of=AS_OF, out=out).ran
+
+
+def test_a_frozen_market_is_compared_all_the_same(tmp_path: Path) -> None:
+    record = small(tmp_path, STUDY.replace("max_ltv = 0.75", "max_ltv = 0.0"))
+    current = record.evidence.data["pairs"][0]["backtest"]["sets"]["current"]
+    assert current["capital_efficiency"]["point"] == 0
+    assert current["liquidation_frequency"]["exposure"] == 0
 
 
 def test_the_manifest_repeats_the_question(record: RunRecord) -> None:

@@ -189,6 +189,8 @@ def replay_accounts(
                     pending = -1
                     if health >= 1:
                         row[RECOVERED] += 1
+                        if execution_bars > 0 and health_factor(debt, quantity * trigger_price[t], theta) < 1:
+                            pending = t + execution_bars  # this bar's low is a trigger of its own
                     else:
                         if judged[t]:
                             row[JUDGED] += 1

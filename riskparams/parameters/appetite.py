@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import inf
 
 from riskparams.errors import ConfigError
 from riskparams.execution import LiquidationHorizon
@@ -36,7 +37,7 @@ class RiskAppetite:
                 raise ConfigError(f"appetite.{name} is {getattr(self, name)}: expected a fraction between 0 and 1")
         if not 0 <= self.stress_weight <= 1:
             raise ConfigError(f"appetite.stress_weight is {self.stress_weight}: expected a fraction from 0 to 1")
-        if not self.barrier_multiples or min(self.barrier_multiples) <= 0:
+        if not self.barrier_multiples or not all(0 < multiple < inf for multiple in self.barrier_multiples):
             raise ConfigError(f"appetite.barrier_multiples is {self.barrier_multiples}: expected positive numbers")
         if self.touch_horizon <= timedelta(0) or self.follow <= timedelta(0):
             raise ConfigError("appetite.touch_horizon and appetite.follow must be longer than nothing")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from riskparams.errors import ModelError
 from riskparams.parameters.appetite import RiskAppetite
 from riskparams.paths.simulate import StartLaw
-from riskparams.paths.trigger import TriggerDrops, batch_error
+from riskparams.paths.trigger import ACCEPTABLE_ERROR, TriggerDrops, batch_error
 from riskparams.terms import FloatArray
 
 PUBLISHED_LEVELS = (0.95, 0.975, 0.99)
@@ -100,8 +101,15 @@ def haircut(
     }
     published[level] = drop
     batches = whole(combined({law: found.batches(level) for law, found in drops.items()}))
+    if laws[StartLaw.TTC].hits == 0:
+        raise ModelError(
+            "no simulated position was triggered, under any state of the history: nothing is known about the drop after a "
+            "trigger; lower [appetite] barrier_multiples or simulate more paths"
+        )
     hits = laws[StartLaw.PIT].hits
     flags = ("no_triggers",) if hits == 0 else ("few_triggers",) if hits < 10 / (1 - level) - 1e-9 else ()
+    if any(law.error > ACCEPTABLE_ERROR * law.drop for law in laws.values()):
+        flags = (*flags, "monte_carlo_error_above_3_percent")
     return Haircut(
         value=value,
         drop=drop,

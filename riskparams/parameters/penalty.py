@@ -49,8 +49,11 @@ class LiquidationCosts:
         for name in ("win_probability", "volume_share", "volume_stress", "size_quantile", "gas_share"):
             if not 0 < getattr(self, name) <= 1:
                 raise ConfigError(f"execution.{name} is {getattr(self, name)}: expected a fraction above 0 and up to 1")
-        if not (self.gas >= 0 and self.safety >= 1 and self.pareto > 0 and 0 < self.smallest < self.largest):
-            raise ConfigError("execution: gas must not be negative, safety at least 1, pareto positive, smallest below largest")
+        for name in ("gas", "inventory_seconds", "inventory_sigmas"):
+            if not 0 <= getattr(self, name) < inf:
+                raise ConfigError(f"execution.{name} is {getattr(self, name)}: expected a finite number, 0 or more")
+        if not (1 <= self.safety < inf and 0 < self.pareto < inf and 0 < self.smallest < self.largest < inf):
+            raise ConfigError("execution: expected safety of at least 1, pareto above 0 and smallest below largest, all finite")
 
     @property
     def smallest_debt_served(self) -> float:

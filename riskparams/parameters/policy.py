@@ -72,8 +72,8 @@ class PairPolicy:
         """Return the recommendation as of the panel's last bar; raise `InsufficientData` when history is too short."""
         task, appetite = self.task, self.task.appetite
         as_of = panel.last
-        refuse_pegged(panel, task.pair, task.model)
         model = fit_path_model(panel, task.pair, task.reference, task.model)
+        refuse_pegged(panel, task.pair, task.model)
         cycle = self._cycle(panel, as_of, model)
         spec = self._triggers(panel)
         barriers = cycle.moves.move * np.array(appetite.barrier_multiples)
@@ -134,6 +134,11 @@ class PairPolicy:
 
     def _bonus(self, volume: float | None, daily_sigma: float) -> tuple[Bonus | None, tuple[float, float] | None]:
         if not volume:
+            if self.task.current is None:
+                raise Infeasible(
+                    f"{self.task.pair}: neither volume nor a live bonus is known, so no bonus can be recommended: "
+                    "give prices with volume, a daily_volume for the pair, or its current parameters"
+                )
             return None, None
 
         def bonus(times: float) -> Bonus:
@@ -144,7 +149,10 @@ class PairPolicy:
             dearest = bonus(0.5).value
         except Infeasible:
             dearest = inf
-        return bonus(1.0), (bonus(2.0).value, dearest)
+        try:
+            return bonus(1.0), (bonus(2.0).value, dearest)
+        except Infeasible as error:
+            raise Infeasible(f"{self.task.pair}: {error}") from error
 
     def _touch_bars(self, panel: PricePanel) -> int:
         return panel.bars_in(self.task.appetite.touch_horizon.total_seconds(), self.task.pair.collateral)
@@ -161,13 +169,15 @@ class PairPolicy:
 
 
 def refuse_pegged(panel: PricePanel, pair: Pair, spec: ModelSpec) -> None:
-    """Raise `ModelError` for a pair whose price kept within 2 % on 90 % of the bars of the fit window.
+    """Raise `ModelError` for a pair whose price, less its drift, kept within 2 % on 90 % of the fit window.
 
     Its variance says nothing about the day the peg breaks: that needs a model of jumps, which is not offered yet.
     """
     candles = pair_candles(panel, pair)
     recent = candles.close[candles.time > candles.time[-1] - round(spec.window_days * DAY)]
-    low, high = np.quantile(np.log(recent), [0.05, 0.95])
+    log_price = np.log(recent)
+    drift = np.linspace(0.0, 1.0, len(recent)) * (log_price[-1] - log_price[0])
+    low, high = np.quantile(log_price - drift, [0.05, 0.95])
     if high - low < PEG_BAND:
         raise ModelError(
             f"{pair}: the price kept within {high - low:.2%} on 90 % of bars to {iso(int(candles.time[-1]))}: it is pegged, "

@@ -8,7 +8,7 @@ from math import nan
 
 import numpy as np
 
-from riskparams.errors import ToxicParameters
+from riskparams.errors import Infeasible, ToxicParameters
 from riskparams.parameters.haircut import Haircut
 from riskparams.parameters.ltv import STEP, floored, max_liquidation_threshold, max_ltv, touch_probability
 from riskparams.parameters.penalty import Bonus
@@ -94,10 +94,13 @@ def recommend(
 ) -> Recommendation:
     """Return the largest threshold and LTV that the haircut, the bonus and the touch move allow, on the 0.5 % grid.
 
-    `bonus=None` (no volume known) keeps the live bonus, or 0 where none is listed, and is flagged. `falls` are the simulated
-    deepest falls (log, through the cycle) that judge the live gap, `through_cycle` the drops that judge the live threshold.
+    `bonus=None` (no volume known) keeps the live bonus and is flagged; without a live one it raises `Infeasible`. `falls` are
+    the simulated deepest falls (log, through the cycle) that judge the live gap, `through_cycle` the drops that judge the live
+    threshold.
     A haircut at or above `largest_haircut` means "not collateral": threshold and LTV are 0.
     """
+    if bonus is None and current is None:
+        raise Infeasible(f"{pair}: neither a bonus nor a live one is known: give volume or current parameters")
     rate = bonus.value if bonus else current.liquidation_bonus if current else 0.0
     threshold = floored(max_liquidation_threshold(haircut.value, rate))
     ltv = min(floored(max_ltv(threshold, touch.move)), round(threshold - STEP, 10))

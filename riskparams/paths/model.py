@@ -8,7 +8,7 @@ import numpy as np
 
 from riskparams.errors import InsufficientData
 from riskparams.paths.pool import History, Pool, build_pool
-from riskparams.prices.panel import PricePanel
+from riskparams.prices.panel import LONGEST_FILL, LONGEST_RECESS, Calendar, PricePanel
 from riskparams.returns import Returns, log_returns
 from riskparams.tails.gpd import TailFit, TailSpec, fit_tail
 from riskparams.terms import DAY, FloatArray, Pair, iso
@@ -72,6 +72,7 @@ def fit_path_model(panel: PricePanel, pair: Pair, reference: Pair, spec: ModelSp
     `min_window_days`, naming the gap if one split the history.
     """
     returns = log_returns(panel, pair)
+    _refuse_stale(returns, panel)
     own, fit = _history(returns, spec)
     if reference == pair:
         lender = own
@@ -80,7 +81,8 @@ def fit_path_model(panel: PricePanel, pair: Pair, reference: Pair, spec: ModelSp
     last = int(returns.time[-1])
     window = build_pool(own, lender, since=last - round(spec.window_days * DAY))
     history = build_pool(own, lender, since=last - round(spec.history_days * DAY))
-    span = max(int(returns.time[-1] - returns.time[0]), returns.bar)
+    spacing = np.diff(returns.time)
+    spacing = spacing[spacing <= LONGEST_RECESS]
     return PathModel(
         pair=pair,
         fit=fit,
@@ -91,9 +93,19 @@ def fit_path_model(panel: PricePanel, pair: Pair, reference: Pair, spec: ModelSp
         next_sigma2=own.state.next_sigma2,
         next_slot=returns.next_slot,
         bar=returns.bar,
-        daily_sigma=float(np.sqrt(fit.garch.variance * len(returns) * DAY / span)),
-        history_from=int(max(lender.returns.time[0], last - round(spec.history_days * DAY))),
+        daily_sigma=float(np.sqrt(fit.garch.variance * DAY / spacing.mean())),
+        history_from=max(min(int(r.returns.time[0]) for r in (own, lender)), last - round(spec.history_days * DAY)),
     )
+
+
+def _refuse_stale(returns: Returns, panel: PricePanel) -> None:
+    allowed = LONGEST_RECESS if panel.calendar is Calendar.EXCHANGE else (LONGEST_FILL + 1) * panel.bar
+    last = int(returns.time[-1])
+    if panel.last - last > allowed:
+        raise InsufficientData(
+            f"{returns.pair}: the last usable price is of {iso(last)}, and the date asked for is {iso(panel.last)}: "
+            "the feed has ended or gone dead; give newer prices, or an --as-of date no later than the last one"
+        )
 
 
 def _history(returns: Returns, spec: ModelSpec) -> tuple[History, VolatilityFit]:

@@ -45,48 +45,39 @@ class Pool:
         return float(self.filled.mean())
 
 
-def _standardised(state: VolatilityState, rows: slice | IntArray) -> tuple[FloatArray, FloatArray, float]:
+def _standardised(state: VolatilityState, rows: slice) -> tuple[FloatArray, FloatArray, float]:
     z, low = state.z[rows], state.low[rows]
     scale = float(z.std())
     return (z - z.mean()) / scale, (low - z.mean()) / scale, scale
 
 
 def build_pool(own: History, reference: History, *, since: int) -> Pool:
-    """Return one row for each bar of the reference after `since` (nanoseconds): the pair's own where it has one.
+    """Return the rows after `since` (nanoseconds): the pair's own, and the reference's for the bars where it has none.
 
-    Where it has none (it was listed later, or a bar was left out) the reference's row is lent, with its state times
+    Where the pair has no bar (it was listed later, or one was left out) the reference's row is lent, with its state times
     the ratio of the two variances over the bars both have, clipped to [1, 2]; 2 when they share less than a year.
-    Passing the pair itself as its reference gives its own rows only.
+    Passing the pair itself as its reference gives its own rows only. Assets draw the same row at the same time as long as
+    the reference spans them.
     """
     first = int(np.searchsorted(own.returns.time, since, side="right"))
-    z, low, scale = _standardised(own.state, slice(first, None))
-    times = own.returns.time[first:]
-    if reference.returns.pair == own.returns.pair:
-        return Pool(
-            z=z,
-            low=low,
-            sigma2=own.state.sigma2[first:].copy(),
-            slot=own.returns.slot[first:].copy(),
-            filled=np.zeros(len(z), dtype=bool),
-            scale=scale,
-            variance_ratio=1.0,
-        )
-    ratio = _variance_ratio(own, reference)
+    own_z, own_low, scale = _standardised(own.state, slice(first, None))
     begin = int(np.searchsorted(reference.returns.time, since, side="right"))
-    lent_times = reference.returns.time[begin:]
-    lent_z, lent_low, _ = _standardised(reference.state, slice(begin, None))
-    at = np.searchsorted(times, lent_times)
-    ours = times[np.minimum(at, len(times) - 1)] == lent_times
-    mine = at[ours]
-    pool_z, pool_low = lent_z.copy(), lent_low.copy()
-    sigma2 = reference.state.sigma2[begin:] * ratio
-    pool_z[ours], pool_low[ours], sigma2[ours] = z[mine], low[mine], own.state.sigma2[first:][mine]
+    if reference.returns.pair == own.returns.pair:
+        begin = len(reference.returns)
+    lendable = reference.returns.time[begin:]
+    lent = begin + np.flatnonzero(~np.isin(lendable, own.returns.time[first:], assume_unique=True))
+    order = np.argsort(np.concatenate([own.returns.time[first:], reference.returns.time[lent]]), kind="stable")
+    ratio = _variance_ratio(own, reference) if len(lent) else 1.0
+    z, low = own_z, own_low
+    if len(lent):
+        lent_z, lent_low, _ = _standardised(reference.state, slice(begin, None))
+        z, low = np.concatenate([own_z, lent_z[lent - begin]]), np.concatenate([own_low, lent_low[lent - begin]])
     return Pool(
-        z=pool_z,
-        low=pool_low,
-        sigma2=sigma2,
-        slot=reference.returns.slot[begin:].copy(),
-        filled=~ours,
+        z=z[order],
+        low=low[order],
+        sigma2=np.concatenate([own.state.sigma2[first:], reference.state.sigma2[lent] * ratio])[order],
+        slot=np.concatenate([own.returns.slot[first:], reference.returns.slot[lent]])[order],
+        filled=np.repeat([False, True], [len(own_z), len(lent)])[order],
         scale=scale,
         variance_ratio=ratio,
     )

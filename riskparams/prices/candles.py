@@ -285,7 +285,7 @@ def _join(files: Sequence[_Bars], layout: CandleFormat) -> tuple[_Bars, BoolArra
     numbers = np.stack([bars.numbers[at] for bars, at in zip(files, row, strict=True)])[taken, np.arange(len(time))]
     numbers *= np.column_stack([scale] * 4 + [1 / scale])
     close_only = any(bars.close_only for bars in files)
-    if close_only:
-        numbers[:, :3] = numbers[:, [3]]
+    from_closes = np.array([bars.close_only for bars in files])[taken]
+    numbers[from_closes, :3] = numbers[from_closes, 3:4]
     joined = " and ".join(bars.name for bars in files)
     return _Bars(joined, time, numbers, close_only, tuple(notes.values())), breaks, stale

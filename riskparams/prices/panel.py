@@ -98,7 +98,7 @@ class Candles:
         while count and self.exclusion[count - 1] == Exclusion.FILLED:
             count -= 1
         known = replace(self.head(count), notes=tuple(note for note in self.notes if note.time <= as_of))
-        if not count or known.exclusion[-1] != Exclusion.DEAD_FEED:
+        if not count:
             return known
         recent = slice(max(0, count - DEAD_FEED_BARS), count)
         moving = np.flatnonzero(~unchanged(known.close, known.high, known.low, known.segment)[recent])

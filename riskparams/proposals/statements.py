@@ -97,10 +97,13 @@ def coverage_reading(test: Document, follow_days: float) -> list[str]:
         f"{number(test['triggers'])} were triggered, on {number(test['trigger_days'])} separate days. A miss is a drop from "
         "trigger to execution beyond the one published before the trigger. Misses come by the crash day, so the days, not the "
         "triggers, are the sample.",
-        f"With {counted(test['trigger_days'], 'independent day')} the {level(top)} level cannot be validated: a target of "
-        f"{level(test['target'][-1])} asks for far more days than this history holds. The lower levels are printed because the "
-        "test has more power there.",
     ]
+    if test["target"][-1] * test["trigger_days"] < 10:
+        said.append(
+            f"With {counted(test['trigger_days'], 'independent day')} the {level(top)} level cannot be validated: a target of "
+            f"{level(test['target'][-1])} asks for far more days than this history holds. The lower levels are printed because "
+            "the test has more power there."
+        )
     if test["misses"][-1]:
         worst = f"{test['worst_day'][-1]}, with {share(test['worst_day_share'][-1])} of its triggers missed"
         said.append(f"At {level(top)} the worst day was {worst}.")
@@ -131,6 +134,7 @@ def guardrails(checks: Document) -> list[str]:
 
 
 def command(study: Document) -> str:
-    """Return the command that repeats the run."""
+    """Return the command that repeats the run; where the study and its prices lie, only the reader knows."""
     as_of = study["as_of"]
-    return f"riskparams run studies/{study['name']}.toml --as-of {as_of[:10] if as_of[11:] == '00:00:00Z' else as_of}"
+    date = as_of[:10] if as_of[11:] == "00:00:00Z" else as_of
+    return f"riskparams run {study['name']}.toml --prices FOLDER --as-of {date} --seed {study['seed']}"

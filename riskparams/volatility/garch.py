@@ -133,8 +133,8 @@ def fit_garch(e: FloatArray, spec: GarchSpec, *, starts: tuple[tuple[float, floa
     convergence = Convergence.CONVERGED
     if not np.isfinite(values[best]) or result.fun >= 1e10:
         convergence = Convergence.FAILED
-    elif result.status == 9:
-        convergence = Convergence.ITERATION_LIMIT
+    elif result.status != 0:
+        convergence = Convergence.ITERATION_LIMIT if result.status == 9 else Convergence.FAILED
     return GarchFit(
         spec=spec,
         omega=max(omega, 0.0) * scale**2,

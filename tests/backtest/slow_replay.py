@@ -121,6 +121,8 @@ def slow_replay(
                 pending = None
                 if health >= 1:
                     daily["recovered"][day] += 1
+                    if rules.execution_bars > 0 and theta * (quantity * trigger[t]) / debt < 1:
+                        pending = t + rules.execution_bars
                 else:
                     later = [s for s in range(t + 1, len(time)) if time[s] <= time[t] + 7 * DAY]
                     if time[-1] >= time[t] + 7 * DAY:

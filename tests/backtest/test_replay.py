@@ -203,3 +203,13 @@ def test_a_window_without_two_bars_is_refused() -> None:
             end=int(candles.time[4]),
             bar=HOUR,
         )
+
+
+def test_a_low_in_the_bar_that_recovered_is_a_trigger_of_its_own() -> None:
+    """Lows touch in bars 1 and 2, and the close stays low from bar 3: a shorter wait never acts later."""
+    close, low = np.r_[100.0, 100.0, 100.0, np.full(10, 90.0)], np.r_[100.0, 92.0, 92.0, np.full(10, 90.0)]
+    acted = {}
+    for wait in (1, 2):
+        rules = LiquidationRules(execution_bars=wait)
+        acted[wait] = replayed(candles_of(close, low), one_account(), cohort=PASSIVE, rules=rules).events.time[0]
+    assert acted[1] == acted[2] == START + 4 * HOUR

@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 
 from riskparams.backtest.walk_forward import refit_dates, walk_forward
-from riskparams.errors import InsufficientData, ModelError
+from riskparams.errors import Infeasible, InsufficientData, ModelError
 from riskparams.execution import LiquidationHorizon
 from riskparams.parameters.appetite import RiskAppetite
 from riskparams.parameters.penalty import LiquidationCosts
 from riskparams.parameters.policy import PairPolicy, PairTask, daily_volume
 from riskparams.parameters.recommend import Recommendation
 from riskparams.paths.model import ModelSpec
+from riskparams.paths.simulate import StartLaw
 from riskparams.prices.panel import Candles, PricePanel
 from riskparams.prices.sample import simulated_market
+from riskparams.returns import pair_candles
 from riskparams.terms import DAY, Asset, Pair
 
 USD = Asset("USD")
@@ -152,3 +154,35 @@ def test_a_pair_of_two_volatile_assets_is_modelled_on_its_ratio(panel: PricePane
 def test_a_pegged_asset_is_refused_because_its_risk_is_a_jump(panel: PricePanel) -> None:
     with pytest.raises(ModelError, match=r"PEGD/USD: the price kept within .* it is pegged"):
         PairPolicy(task("PEGD"))(panel)
+
+
+def test_a_staked_token_that_drifts_is_as_pegged_as_a_stablecoin(panel: PricePanel) -> None:
+    alpha = panel[Asset("ALPHA")]
+    hours = np.arange(len(alpha)) / (365 * 24)
+    rate = np.exp(0.04 * hours + 3e-4 * np.random.default_rng(1).standard_normal(len(alpha)))
+    columns = {column: getattr(alpha, column) * rate for column in ("open", "high", "low", "close")}
+    staked = replace(panel, candles={**panel.candles, Asset("WST"): replace(alpha, **columns)})
+    with pytest.raises(ModelError, match=r"WST/ALPHA.*it is pegged"):
+        PairPolicy(task("WST", pair=Pair(Asset("WST"), Asset("ALPHA"))))(staked)
+
+
+def test_a_feed_that_ended_is_not_recommended_as_of_today(panel: PricePanel) -> None:
+    ended = replace(panel, candles={**panel.candles, Asset("BRAVO"): panel[Asset("BRAVO")].head(20_000)})
+    with pytest.raises(InsufficientData, match=r"BRAVO/USD: the last usable price is of .*ended or gone dead"):
+        PairPolicy(task("BRAVO"))(ended)
+
+
+def test_without_volume_and_a_live_bonus_there_is_nothing_to_recommend(panel: PricePanel) -> None:
+    unknown = reshaped(panel, "BRAVO", {"volume": np.full(len(panel[Asset("BRAVO")]), np.nan)})
+    with pytest.raises(Infeasible, match="BRAVO/USD: neither volume nor a live bonus"):
+        PairPolicy(task("BRAVO"))(unknown)
+
+
+def test_the_low_of_a_pair_of_two_assets_is_one_that_was_seen(panel: PricePanel) -> None:
+    """The lowest collateral over the highest debt triggers early; the execution close then looks like a recovery."""
+    pair = Pair(Asset("BRAVO"), Asset("ALPHA"))
+    candles = pair_candles(panel, pair)
+    assert candles.close_only
+    np.testing.assert_array_equal(candles.low, np.minimum(candles.open, candles.close))
+    drop = PairPolicy(task("BRAVO", pair=pair, paths=5_000))(panel).haircut.laws[StartLaw.TTC].drop
+    assert drop > 0.03

@@ -10,7 +10,7 @@ from markets import model_of, true_history, true_model
 
 from riskparams.paths.kernels import uniform
 from riskparams.paths.model import ModelSpec, PathModel, fit_path_model
-from riskparams.paths.pool import Pool, build_pool
+from riskparams.paths.pool import History, Pool, build_pool
 from riskparams.paths.simulate import StartLaw, Streams, mixture_moments, simulate_paths, streams
 from riskparams.prices.sample import SimulatedMarket, market_spec, simulate
 from riskparams.tails.gpd import TailFit, fit_tail
@@ -160,15 +160,34 @@ def test_under_a_year_in_common_the_lent_states_are_doubled(market: SimulatedMar
     spec = market_spec()
     lender, _ = true_history(market, spec, "ALPHA")
     other, _ = true_history(market, spec, "BRAVO")
-    year = 365 * 24
-    recent = replace(
-        other,
-        returns=other.returns.since(int(other.returns.time[-year])),
-        state=replace(
-            other.state, sigma2=other.state.sigma2[1 - year :], z=other.state.z[1 - year :], low=other.state.low[1 - year :]
-        ),
-    )
-    assert build_pool(recent, lender, since=0).variance_ratio == 2.0
-    spread = [np.mean((h.state.z**2) * h.state.sigma2) for h in (other, lender)]
-    assert build_pool(other, lender, since=0).variance_ratio == pytest.approx(spread[0] / spread[1], rel=1e-9)
+
+    def newest(days: int) -> History:
+        bars = days * 24
+        returns = other.returns.since(int(other.returns.time[-bars - 1]))
+        state = replace(other.state, **{name: getattr(other.state, name)[-bars:] for name in ("sigma2", "z", "low")})
+        return History(returns=returns, state=state)
+
+    assert build_pool(newest(364), lender, since=0).variance_ratio == 2.0
+    long = newest(700)
+    spread = [np.mean(h.state.z[-700 * 24 :] ** 2 * h.state.sigma2[-700 * 24 :]) for h in (long, lender)]
+    assert build_pool(long, lender, since=0).variance_ratio == pytest.approx(spread[0] / spread[1], rel=1e-9)
     assert 1 < spread[0] / spread[1] < 2
+
+
+def test_a_reference_that_ends_early_deletes_none_of_the_assets_own_rows(market: SimulatedMarket) -> None:
+    spec = market_spec()
+    lender, _ = true_history(market, spec, "ALPHA")
+    own, _ = true_history(market, spec, "BRAVO")
+    half = len(lender.returns) // 2
+    ended = replace(
+        lender,
+        returns=replace(
+            lender.returns,
+            **{name: getattr(lender.returns, name)[:half] for name in ("time", "value", "low", "slot", "segment")},
+        ),
+        state=replace(lender.state, **{name: getattr(lender.state, name)[:half] for name in ("sigma2", "z", "low")}),
+    )
+    pool = build_pool(own, ended, since=0)
+    assert len(pool.z) == len(own.returns)
+    assert not pool.filled.any()
+    assert pool.z.min() == pytest.approx((own.state.z.min() - own.state.z.mean()) / own.state.z.std())

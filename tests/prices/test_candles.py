@@ -265,10 +265,12 @@ def test_files_on_two_grids_are_not_joined(tmp_path: Path) -> None:
         load(write(tmp_path, ROWS), half)
 
 
-def test_one_file_of_closes_makes_the_joined_series_closes_only(tmp_path: Path) -> None:
+def test_a_later_file_of_closes_leaves_the_earlier_lows_alone(tmp_path: Path) -> None:
+    alone = load(write(tmp_path, ROWS))
     candles = load(write(tmp_path, ROWS), closes(tmp_path, [200.0, 210.0, 220.0], first=4, name="b.csv"))
     assert candles.close_only
-    assert np.array_equal(candles.low, candles.close)
+    assert np.array_equal(candles.low[: len(alone)], alone.low)
+    assert np.array_equal(candles.low[len(alone) :], candles.close[len(alone) :])
 
 
 def test_ten_years_of_bitcoin_load_and_join(market_data: Path) -> None:
