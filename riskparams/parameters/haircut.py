@@ -109,7 +109,7 @@ def haircut(
     hits = laws[StartLaw.PIT].hits
     flags = ("no_triggers",) if hits == 0 else ("few_triggers",) if hits < 10 / (1 - level) - 1e-9 else ()
     if any(law.error > ACCEPTABLE_ERROR * law.drop for law in laws.values()):
-        flags = (*flags, "monte_carlo_error_above_3_percent")
+        flags = (*flags, "noisy")
     return Haircut(
         value=value,
         drop=drop,

@@ -18,8 +18,7 @@ FLAGS = {
     "by as much.",
     "filled_back": "The history is shorter than the reference's and was filled back with the reference's scaled residuals, so "
     "that a late listing does not earn a smaller haircut.",
-    "monte_carlo_error_above_3_percent": "The Monte-Carlo error of a simulated drop is above 3 % of it: more paths would "
-    "narrow the intervals.",
+    "noisy": "The Monte-Carlo error of a simulated drop is above 3 % of it: more paths would narrow the intervals.",
     "few_triggers": "Few simulated positions were triggered from today's state, so today's tail is imprecise.",
     "no_triggers": "No simulated position was triggered from today's state: today's tail is not available and the other start "
     "laws set the level.",
