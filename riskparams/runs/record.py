@@ -50,10 +50,10 @@ def run_id(settings: Mapping[str, object], data: Mapping[str, str], version: str
 
 
 def writable(folder: Path) -> None:
-    """Raise `ConfigError` unless files can be written below `folder`, before any work is spent on them."""
+    """Raise `ConfigError` unless files can be written below `folder`, before work is spent on them; leaves nothing behind."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         raise ConfigError(
@@ -68,6 +68,7 @@ def publish(files: Mapping[str, str | bytes], folder: Path) -> None:
     """
     parent = folder.parent
     writable(parent)
+    parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".partial-", dir=parent))
     try:
         for name, content in files.items():
