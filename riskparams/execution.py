@@ -31,6 +31,7 @@ class LiquidationHorizon:
 
     @property
     def seconds(self) -> float:
+        """The whole time from trigger to execution."""
         return self.oracle + self.keeper + self.auction
 
     def bars(self, bar: int) -> int:

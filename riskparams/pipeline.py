@@ -421,6 +421,7 @@ class Recomputation:
     changes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
+        """Return the outcome as JSON can hold it."""
         return {"ran": self.ran, "report": str(self.folder), "changes": list(self.changes)}
 
 

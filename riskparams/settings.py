@@ -142,6 +142,7 @@ class AppetiteSection(_Section):
     stress_weight: float = 0.25
 
     def build(self) -> RiskAppetite:
+        """Return the spec object that the rooms take; raise `ConfigError` for values it refuses."""
         horizon = self.liquidation_horizon
         if isinstance(horizon, HorizonTable):
             built = LiquidationHorizon(oracle=horizon.oracle, keeper=horizon.keeper, auction=horizon.auction)
@@ -169,6 +170,7 @@ class ExecutionSection(_Section):
     safety: float = 1.25
 
     def build(self) -> LiquidationCosts:
+        """Return the spec object that the rooms take; raise `ConfigError` for values it refuses."""
         return LiquidationCosts(**self.model_dump())
 
 
@@ -213,6 +215,7 @@ class PairSection(_Section):
 
     @property
     def pair(self) -> Pair:
+        """Collateral against debt."""
         return Pair(Asset(self.collateral), Asset(self.debt))
 
     def observed(self) -> ObservedParameters | None:
@@ -294,6 +297,7 @@ class Study(_Section):
 
     @property
     def name(self) -> str:
+        """Name of the study, and of its report folder."""
         return self.study.name
 
     def tasks(self) -> list[PairTask]:

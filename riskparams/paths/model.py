@@ -28,6 +28,7 @@ class ModelSpec:
     ladder: Ladder | None = None
 
     def rungs(self, bar: int) -> Ladder:
+        """Return the ladder of models to try on bars of this length (nanoseconds)."""
         return self.ladder or (GarchSpec(), default_ewma(bar))
 
 
@@ -53,10 +54,12 @@ class PathModel:
 
     @property
     def recursion(self) -> FloatArray:
+        """(omega, alpha, gamma, beta), in the units of the returns."""
         garch = self.fit.garch
         return np.array([garch.omega, garch.alpha, garch.gamma, garch.beta])
 
     def flags(self) -> tuple[str, ...]:
+        """Return what a reader of the numbers should be warned of."""
         flags = [*self.fit.flags, *(f"tail_{flag}" for flag in self.history_tail.flags)]
         if self.window.scale > 1.1:
             flags.append("residual_scale_above_1.1")

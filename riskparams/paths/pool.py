@@ -42,6 +42,7 @@ class Pool:
 
     @property
     def filled_share(self) -> float:
+        """Share of the rows that the reference lent."""
         return float(self.filled.mean())
 
 

@@ -34,10 +34,12 @@ class TriggerDrops:
 
     @property
     def hits(self) -> int:
+        """Number of barriers touched, over all paths."""
         return int(np.count_nonzero(~np.isnan(self.drop)))
 
     @property
     def paths(self) -> int:
+        """Number of simulated paths."""
         return len(self.drop)
 
     def value_at_risk(self, level: float) -> float:
@@ -106,6 +108,7 @@ class TriggerSpec:
 
     @property
     def wanted_hits(self) -> float:
+        """Hits below which the quantile rests on fewer than ten."""
         return 10 / (1 - self.level) - 1e-9
 
 

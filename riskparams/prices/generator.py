@@ -55,6 +55,7 @@ class AssetSpec:
 
     @property
     def persistence(self) -> float:
+        """alpha + gamma / 2 + beta."""
         return self.alpha + self.gamma / 2 + self.beta
 
     @property
@@ -88,6 +89,7 @@ class CrashLaw:
 
     @property
     def per_bar(self) -> float:
+        """Chance of a crash in one hour."""
         return -math.expm1(-self.per_year / HOURS_PER_YEAR)
 
 

@@ -198,6 +198,7 @@ class PricePanel:
 
     @property
     def assets(self) -> tuple[Asset, ...]:
+        """Names of the assets, in the order they were loaded."""
         return tuple(self.candles)
 
     @property

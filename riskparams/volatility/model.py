@@ -31,6 +31,7 @@ class GarchSpec:
 
     @property
     def name(self) -> str:
+        """The rung as a report names it."""
         return ("GJR" if self.asymmetric else "GARCH") + "-t" + (", variance-targeted" if self.targeted else "")
 
 
@@ -42,6 +43,7 @@ class EwmaSpec:
 
     @property
     def name(self) -> str:
+        """The rung as a report names it."""
         return f"EWMA({self.decay:g})"
 
 
@@ -66,6 +68,7 @@ class GarchFit:
 
     @property
     def persistence(self) -> float:
+        """alpha + gamma / 2 + beta: the share of a variance shock that is left after one bar."""
         return self.alpha + self.gamma / 2 + self.beta
 
     @property

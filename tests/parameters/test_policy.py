@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from riskparams.backtest.walk_forward import refit_dates, walk_forward
 from riskparams.errors import Infeasible, InsufficientData, ModelError
@@ -65,25 +67,31 @@ def reshaped(panel: PricePanel, name: str, change: dict[str, np.ndarray]) -> Pri
     return replace(panel, candles={**panel.candles, Asset(name): candles})
 
 
-def test_altered_prices_after_a_date_change_nothing_dated_up_to_it(panel: PricePanel) -> None:
+@given(
+    cut=st.integers(0, 2), noise=st.integers(0, 2**32 - 1), size=st.floats(0.05, 0.5), names=st.sampled_from(["AF", "A", "F"])
+)
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_altered_prices_after_a_date_change_nothing_dated_up_to_it(
+    panel: PricePanel, cut: int, noise: int, size: float, names: str
+) -> None:
     start = panel.last - 140 * DAY
     dates = refit_dates(start, panel.last - 35 * DAY, 35 * DAY)
-    cut = dates[1]
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(noise)
     altered = panel
     for name in ("ALPHA", "FJORD"):
-        candles = panel[Asset(name)]
-        noise = np.where(candles.time > cut, np.exp(0.2 * rng.standard_normal(len(candles))), 1.0)
-        columns = {column: getattr(candles, column) * noise for column in ("open", "high", "low", "close", "volume")}
-        altered = reshaped(altered, name, columns)
+        if name[0] in names:
+            candles = panel[Asset(name)]
+            shock = np.where(candles.time > dates[cut], np.exp(size * rng.standard_normal(len(candles))), 1.0)
+            columns = {column: getattr(candles, column) * shock for column in ("open", "high", "low", "close", "volume")}
+            altered = reshaped(altered, name, columns)
 
     def walked(prices: PricePanel) -> list[tuple[int, Recommendation]]:
-        return walk_forward(prices, PairPolicy(task("FJORD"), anchor=start, refresh=70 * DAY), dates)
+        return walk_forward(prices, PairPolicy(task("FJORD", paths=1_000), anchor=start, refresh=70 * DAY), dates)
 
     before, after = walked(panel), walked(altered)
     for (effective, one), (_, other), date in zip(before, after, dates, strict=True):
         assert effective == date + panel.bar
-        assert (numbers(one) == numbers(other)) is (date <= cut)
+        assert (numbers(one) == numbers(other)) is (date <= dates[cut])
 
 
 def test_another_asset_in_the_panel_changes_nothing(panel: PricePanel) -> None:
