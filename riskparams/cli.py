@@ -153,11 +153,7 @@ def recommend(
 
     Example: riskparams recommend studies/majors.toml --prices data/prices --json
     """
-    from riskparams import pipeline
-
-    question = _study(study)
-    panel = _prices(question, prices)
-    record = pipeline.run(question, panel, as_of=_moment(as_of), seed=seed, executor=_executor(workers), judged=False)
+    record = _run(_study(study), prices, as_of, workers=workers, seed=seed, judged=False)
     if json:
         _print_json(record.parameters)
         return
@@ -177,13 +173,10 @@ def backtest(
 
     Example: riskparams backtest sample
     """
-    from riskparams import pipeline
-
     question = _study(study)
     if question.backtest is None:
         raise ConfigError(f"study {question.name} has no [backtest] section: add one with a start date")
-    panel = _prices(question, prices)
-    record = pipeline.run(question, panel, as_of=_moment(as_of), seed=seed, executor=_executor(workers))
+    record = _run(question, prices, as_of, workers=workers, seed=seed)
     data = record.evidence.data
     if json:
         pairs = {pair["pair"]: pair["backtest"] for pair in data["pairs"]}
@@ -265,15 +258,25 @@ def _executor(workers: int) -> Executor:
 
 
 def _run(
-    study: Study, prices: Path | None, as_of: str | None, *, out: Path, workers: int, seed: int | None = None
+    study: Study,
+    prices: Path | None,
+    as_of: str | None,
+    *,
+    workers: int,
+    seed: int | None = None,
+    out: Path | None = None,
+    judged: bool = True,
 ) -> RunRecord:
+    """Run a study, and write its report when there is a folder for it."""
     from riskparams import pipeline
     from riskparams.runs.record import writable
 
-    writable(out / study.name)
+    if out is not None:
+        writable(out / study.name)
     panel = _prices(study, prices)
-    record = pipeline.run(study, panel, as_of=_moment(as_of), seed=seed, executor=_executor(workers))
-    pipeline.publish_run(record, out)
+    record = pipeline.run(study, panel, as_of=_moment(as_of), seed=seed, executor=_executor(workers), judged=judged)
+    if out is not None:
+        pipeline.publish_run(record, out)
     return record
 
 

@@ -117,7 +117,7 @@ def as_known(study: Study, panel: PricePanel, as_of: int | None) -> PricePanel:
         as_of = nanoseconds(study.study.as_of)
     known = panel.until(as_of) if as_of is not None else panel
     for task in study.tasks():
-        for asset in (task.pair.collateral, task.pair.debt, task.reference.collateral):
+        for asset in task.assets:
             if asset != panel.numeraire and asset not in known.candles:
                 first = iso(int(panel[asset].time[0]))
                 raise InsufficientData(f"{asset} has no price as of {iso(known.last)}: its first bar closes at {first}")
@@ -160,9 +160,10 @@ def run(
     seed = study.study.seed if seed is None else seed
     identity, settings = identify(study, known, seed=seed)
     quality = assess_panel(known)
+    newest = next(asset for asset, bars in known.candles.items() if int(bars.time[-1]) == known.last)
     jobs = []
     for section, task in zip(study.pairs, study.tasks(), strict=True):
-        wanted = {task.pair.collateral, task.pair.debt, task.reference.collateral}
+        wanted = {*task.assets, newest}  # the newest bar tells every pair what day it is
         part = replace(known, candles={asset: bars for asset, bars in known.candles.items() if asset in wanted})
         jobs.append(_PairJob(study, section, replace(task, seed=seed), part, judged))
     log.info("%s as of %s: %d pairs", study.name, iso(known.last), len(jobs))
@@ -204,7 +205,7 @@ def _pair_outcome(job: _PairJob) -> PairOutcome:
     refit, refresh = (round(span / timedelta(microseconds=1)) * 1_000 for span in (tested.refit, tested.ttc_refresh))
     task = replace(job.task, paths=tested.paths, refine=False)
     policy = _when_known(PairPolicy(task, anchor=start, refresh=refresh))
-    listed = max(int(candles.time[0]) for candles in job.panel.candles.values())
+    listed = max(int(bars.time[0]) for asset, bars in job.panel.candles.items() if asset in task.assets)
     dates = [date for date in refit_dates(start, end - job.panel.bar, refit) if date >= listed]
     said = walk_forward(job.panel, policy, dates)
     history = tuple((effective, found) for effective, found in said if found is not None)

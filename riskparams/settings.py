@@ -27,6 +27,7 @@ from riskparams.prices.panel import Calendar
 from riskparams.tails.gpd import TailSpec
 from riskparams.terms import Asset, Pair
 
+_APPETITE, _COSTS, _MODEL = RiskAppetite(), LiquidationCosts(), ModelSpec()  # the defaults live with the specs
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -114,10 +115,10 @@ class ModelSection(_Section):
 
     reference: str
     peers: list[str] = []
-    window: Span = timedelta(days=730)
-    min_window: Span = timedelta(days=365)
-    history: Span = timedelta(days=3650)
-    tail_share: float = 0.05
+    window: Span = timedelta(days=_MODEL.window_days)
+    min_window: Span = timedelta(days=_MODEL.min_window_days)
+    history: Span = timedelta(days=_MODEL.history_days)
+    tail_share: float = _MODEL.tail.share
     paths: Annotated[int, Field(ge=1_000, le=2_000_000)] = 80_000
 
 
@@ -132,14 +133,14 @@ class HorizonTable(_Section):
 class AppetiteSection(_Section):
     """[appetite]"""
 
-    haircut_level: float = 0.995
-    shortfall_level: float = 0.975
+    haircut_level: float = _APPETITE.haircut_level
+    shortfall_level: float = _APPETITE.shortfall_level
     liquidation_horizon: HorizonTable | Duration = timedelta(hours=1)
-    touch_probability: float = 0.05
-    touch_horizon: Span = timedelta(hours=24)
-    follow: Span = timedelta(days=7)
-    barrier_multiples: tuple[float, ...] = (1.0, 2.0, 4.0)
-    stress_weight: float = 0.25
+    touch_probability: float = _APPETITE.touch_probability
+    touch_horizon: Span = _APPETITE.touch_horizon
+    follow: Span = _APPETITE.follow
+    barrier_multiples: tuple[float, ...] = _APPETITE.barrier_multiples
+    stress_weight: float = _APPETITE.stress_weight
 
     def build(self) -> RiskAppetite:
         """Return the spec object that the rooms take; raise `ConfigError` for values it refuses."""
@@ -156,18 +157,18 @@ class AppetiteSection(_Section):
 class ExecutionSection(_Section):
     """[execution]: METHOD section 9 defaults, all assumptions."""
 
-    oracle_gap: float = 0.001
-    venue_fee: float = 0.0005
-    flash_fee: float = 0.0005
-    margin: float = 0.002
-    inventory_seconds: float = 60.0
-    gas: float = 30.0
-    win_probability: float = 0.5
-    spread: float = 0.0005
-    protocol_share: float = 0.10
-    volume_share: float = 1.0
-    volume_stress: float = 0.5
-    safety: float = 1.25
+    oracle_gap: float = _COSTS.oracle_gap
+    venue_fee: float = _COSTS.venue_fee
+    flash_fee: float = _COSTS.flash_fee
+    margin: float = _COSTS.margin
+    inventory_seconds: float = _COSTS.inventory_seconds
+    gas: float = _COSTS.gas
+    win_probability: float = _COSTS.win_probability
+    spread: float = _COSTS.spread
+    protocol_share: float = _COSTS.protocol_share
+    volume_share: float = _COSTS.volume_share
+    volume_stress: float = _COSTS.volume_stress
+    safety: float = _COSTS.safety
 
     def build(self) -> LiquidationCosts:
         """Return the spec object that the rooms take; raise `ConfigError` for values it refuses."""
@@ -274,6 +275,10 @@ class Study(_Section):
             )
         if self.model.reference == self.prices.numeraire:
             raise ValueError(f"model.reference is the numeraire {self.model.reference}: name the longest-lived asset")
+        if self.model.peers:
+            raise ValueError(
+                f"model.peers names {', '.join(self.model.peers)}: pooling tail shapes is not offered; leave it empty"
+            )
         for section in self.pairs:
             if section.collateral in (section.debt, self.prices.numeraire):
                 raise ValueError(

@@ -12,7 +12,7 @@ import pytest
 
 from riskparams import pipeline
 from riskparams.compute import Executor
-from riskparams.errors import ConfigError, DataError
+from riskparams.errors import ConfigError, DataError, InsufficientData
 from riskparams.pipeline import RunRecord, load_prices, report_files, run
 from riskparams.runs.record import latest, publish, read_json, run_id, to_json
 from riskparams.settings import load_study
@@ -109,6 +109,13 @@ def test_an_asset_listed_after_the_start_is_waited_for(tmp_path: Path) -> None:
     record = run(study, load_prices(study, tmp_path), as_of=AS_OF)
     lengths = {str(pair): len(outcome.history) for pair, outcome in record.outcomes.items()}
     assert 0 < lengths["BRAVO/USD"] < lengths["ALPHA/USD"]
+
+
+def test_a_pair_whose_feed_ended_with_its_references_is_not_dated_by_the_others(tmp_path: Path) -> None:
+    ended = {name: candle_frame(name)[:-200] for name in ("ALPHA",)}
+    study = load_study(write_study(tmp_path, **ended), {})
+    with pytest.raises(InsufficientData, match=r"ALPHA/USD: the last usable price is of .*ended or gone dead"):
+        run(study, load_prices(study, tmp_path))
 
 
 def test_recomputing_as_of_another_date_asks_about_that_date(tmp_path: Path) -> None:

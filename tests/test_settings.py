@@ -55,6 +55,7 @@ def test_what_is_left_out_takes_the_published_default(tmp_path: Path) -> None:
         ('refit = "14d"', 'refit = "0s"', ["backtest.refit", "above 0"]),
         ("[model]", "[appetite]\nbarrier_multiples = [nan]\n\n[model]", ["barrier_multiples", "positive numbers"]),
         ("[model]", "[execution]\ninventory_seconds = -5\n\n[model]", ["execution.inventory_seconds is -5"]),
+        ("[model]", '[model]\npeers = ["BRAVO"]', ["model.peers names BRAVO", "leave it empty"]),
         ('reference = "ALPHA"', 'reference = "USD"', ["model.reference is the numeraire"]),
         ('bar = "1h"', 'bar = "1d"', ["daily bars cannot resolve", "1 hours", '"12h"']),
         ("[prices]", '[prices]\nbundled = "index"', ["not both"]),

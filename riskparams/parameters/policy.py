@@ -19,7 +19,7 @@ from riskparams.paths.simulate import StartLaw, streams
 from riskparams.paths.trigger import TriggerDrops, TriggerSpec, deepest_moves, simulate_drops
 from riskparams.prices.panel import PricePanel
 from riskparams.returns import pair_candles
-from riskparams.terms import DAY, FloatArray, Pair, iso
+from riskparams.terms import DAY, Asset, FloatArray, Pair, iso
 
 PEG_BAND = 0.02
 
@@ -43,6 +43,11 @@ class PairTask:
     paths: int = 80_000
     refine: bool = True
     seed: int = 0
+
+    @property
+    def assets(self) -> tuple[Asset, ...]:
+        """What the task reads prices of: collateral, debt (perhaps the numeraire) and reference."""
+        return self.pair.collateral, self.pair.debt, self.reference.collateral
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

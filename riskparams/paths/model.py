@@ -8,7 +8,7 @@ import numpy as np
 
 from riskparams.errors import InsufficientData
 from riskparams.paths.pool import History, Pool, build_pool
-from riskparams.prices.panel import LONGEST_FILL, LONGEST_RECESS, Calendar, PricePanel
+from riskparams.prices.panel import LONGEST_RECESS, PricePanel
 from riskparams.returns import Returns, log_returns
 from riskparams.tails.gpd import TailFit, TailSpec, fit_tail
 from riskparams.terms import DAY, FloatArray, Pair, iso
@@ -75,7 +75,7 @@ def fit_path_model(panel: PricePanel, pair: Pair, reference: Pair, spec: ModelSp
     `min_window_days`, naming the gap if one split the history.
     """
     returns = log_returns(panel, pair)
-    _refuse_stale(returns, panel)
+    panel.refuse_stale(str(pair), int(returns.time[-1]))
     own, fit = _history(returns, spec)
     if reference == pair:
         lender = own
@@ -99,16 +99,6 @@ def fit_path_model(panel: PricePanel, pair: Pair, reference: Pair, spec: ModelSp
         daily_sigma=float(np.sqrt(fit.garch.variance * DAY / spacing.mean())),
         history_from=max(min(int(r.returns.time[0]) for r in (own, lender)), last - round(spec.history_days * DAY)),
     )
-
-
-def _refuse_stale(returns: Returns, panel: PricePanel) -> None:
-    allowed = LONGEST_RECESS if panel.calendar is Calendar.EXCHANGE else (LONGEST_FILL + 1) * panel.bar
-    last = int(returns.time[-1])
-    if panel.last - last > allowed:
-        raise InsufficientData(
-            f"{returns.pair}: the last usable price is of {iso(last)}, and the date asked for is {iso(panel.last)}: "
-            "the feed has ended or gone dead; give newer prices, or an --as-of date no later than the last one"
-        )
 
 
 def _history(returns: Returns, spec: ModelSpec) -> tuple[History, VolatilityFit]:

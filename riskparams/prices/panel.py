@@ -206,6 +206,18 @@ class PricePanel:
         """Close of the newest bar of any asset."""
         return max(int(candles.time[-1]) for candles in self.candles.values())
 
+    def refuse_stale(self, name: str, last: int) -> None:
+        """Raise `InsufficientData` when prices that end at `last` are too old to speak for the panel's last bar.
+
+        A gap that could still be filled is forgiven; on an exchange calendar, a recess.
+        """
+        allowed = LONGEST_RECESS if self.calendar is Calendar.EXCHANGE else (LONGEST_FILL + 1) * self.bar
+        if self.last - last > allowed:
+            raise InsufficientData(
+                f"{name}: the last usable price is of {iso(last)}, and the date asked for is {iso(self.last)}: "
+                "the feed has ended or gone dead; give newer prices, or an --as-of date no later than the last one"
+            )
+
     def __getitem__(self, asset: Asset) -> Candles:
         try:
             return self.candles[asset]
