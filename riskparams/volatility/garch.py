@@ -1,27 +1,31 @@
-"""Our one GARCH estimator: GJR-GARCH(1,1)-t by maximum likelihood, variance-targeted or with a free intercept."""
+"""Our one GARCH estimator: GARCH and GJR by maximum likelihood, variance-targeted or with a free intercept."""
 
 from __future__ import annotations
 
-from functools import cache
-from math import inf, log, pi, sqrt
+from dataclasses import dataclass
+from math import inf, log, sqrt
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import gammaln, psi
-from threadpoolctl import ThreadpoolController
 
-from riskparams.terms import FloatArray, IntArray
-from riskparams.volatility.model import Convergence, GarchFit, GarchSpec
-from riskparams.volatility.recursions import gjr_filter, gjr_t_sums
+from riskparams.terms import FloatArray, IntArray, frozen
+from riskparams.volatility import recursions, search
+from riskparams.volatility.model import Convergence, GarchFit, GarchSpec, Innovations, Presample
 
 NU_BOUNDS = (2.05, 500.0)  # as in arch
+SKEW_BOUND = 0.99
 STARTS = ((0.05, 0.05, 0.90, 6.0), (0.10, 0.02, 0.80, 5.0), (0.03, 0.02, 0.95, 4.0))  # alpha, gamma, beta, nu
-
-
-@cache
-def _one_thread() -> ThreadpoolController:
-    """The linear algebra inside the search, which may round differently with another number of threads."""
-    return ThreadpoolController()
+CAREFUL = 1e-9  # promised gain in log likelihood at which a search ends
+PARAMETERS = ("mu", "omega", "alpha", "gamma", "beta", "nu", "skew")
+LAWS = {
+    Innovations.NORMAL: recursions.NORMAL,
+    Innovations.STUDENT_T: recursions.STUDENT_T,
+    Innovations.SKEWED_T: recursions.SKEWED_T,
+}
+ENDINGS = {
+    search.CONVERGED: Convergence.CONVERGED,
+    search.ITERATION_LIMIT: Convergence.ITERATION_LIMIT,
+    search.FAILED: Convergence.FAILED,
+}
 
 
 def backcast(e: FloatArray) -> float:
@@ -36,41 +40,92 @@ def mean_square(e: FloatArray) -> float:
     return float(np.mean(np.square(e)))
 
 
+def presample(e: FloatArray, spec: GarchSpec) -> FloatArray:
+    """Return the variance before the sample as coefficients of 1, mu and mu**2."""
+    if spec.presample is Presample.MEAN_SQUARE:
+        return np.array([mean_square(e), -2 * float(e.mean()) * spec.constant_mean, float(spec.constant_mean)])
+    return np.array([backcast(e - e.mean() if spec.constant_mean else e), 0.0, 0.0])
+
+
 def log_likelihood(e: FloatArray, parameters: FloatArray, spec: GarchSpec) -> tuple[float, FloatArray]:
-    """Return the Student-t log likelihood and its gradient in `(omega, alpha, gamma, beta, nu)`.
+    """Return the log likelihood of returns, shape (n,), and its gradient in `(mu, omega, alpha, gamma, beta, nu, skew)`.
 
-    `e` is shape (n,). Targeted, omega follows from the others (`variance * (1 - persistence)`), the value given is
-    ignored and its derivative is 0. The t density is scaled to unit variance (Bollerslev 1987); the recursion starts
-    from `backcast`, as in `arch`.
+    All seven are used as given, whatever the spec ties or leaves out; its innovations and presample variance count. The
+    Student-t density is scaled to unit variance (Bollerslev 1987), the skewed one is Hansen's (1994).
     """
-    return _log_likelihood(e, parameters, spec.targeted, mean_square(e), backcast(e))
+    mu, omega, alpha, gamma, beta, nu, skew = parameters
+    theta = np.array([mu, omega, alpha, alpha + gamma, beta, nu, skew])
+    gradient = np.empty(7)
+    value = recursions.likelihood(e, LAWS[spec.innovations], theta, presample(e, spec), gradient)
+    gradient[recursions.RISE] += gradient[recursions.FALL]  # alpha moves both responses, gamma that to falls
+    return value, gradient
 
 
-def _log_likelihood(
-    e: FloatArray, parameters: FloatArray, targeted: bool, variance: float, start: float
-) -> tuple[float, FloatArray]:
-    omega, alpha, gamma, beta, nu = (float(value) for value in parameters)
-    n = len(e)
-    domega = np.zeros(3)
-    if targeted:
-        omega = variance * (1 - alpha - gamma / 2 - beta)
-        domega = -variance * np.array([1.0, 0.5, 1.0])
-    log_sigma2, log_tail, weight, slope = gjr_t_sums(e, alpha, gamma, beta, nu, omega, domega, start)
-    constant = gammaln((nu + 1) / 2) - gammaln(nu / 2) - log(pi * (nu - 2)) / 2
-    value = n * constant - log_sigma2 / 2 - (nu + 1) / 2 * log_tail
-    d_nu = n * (psi((nu + 1) / 2) - psi(nu / 2) - 1 / (nu - 2)) / 2 - log_tail / 2 + (nu + 1) / 2 * weight / (nu - 2)
-    gradient = np.append(slope, d_nu)
-    if targeted:
-        gradient[0] = 0.0
-    return float(value), gradient
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a spec lets the search move: `y = origin + chart @ x`, inside `walls @ x <= limit`, for mean square 1."""
+
+    law: int
+    origin: FloatArray
+    chart: FloatArray
+    walls: FloatArray
+    limit: FloatArray
+    starts: FloatArray  # a row for each of STARTS: the nearest point of the chart, with long-run variance 1
+
+    def __post_init__(self) -> None:
+        for name in ("origin", "chart", "walls", "limit", "starts"):
+            frozen(getattr(self, name))
 
 
-def fit_garch(e: FloatArray, spec: GarchSpec, *, starts: tuple[tuple[float, float, float, float], ...] = STARTS) -> GarchFit:
+def search_problem(spec: GarchSpec) -> Problem:
+    """Return the chart and the bounds of a spec; each column of the chart is one natural step."""
+    mu, omega, rise, fall, beta, eta, skew = np.eye(7)
+    persistence = (rise + fall) / 2 + beta
+    cap = spec.persistence_cap if spec.targeted else 1.0
+    origin, tied = np.zeros(7), np.eye(7)
+    moves = [0.05 * rise, 0.05 * fall] if spec.asymmetric else [0.05 * (rise + fall)]
+    moves.append(-0.05 * beta)  # away from the persistence cap: differences are taken forward
+    bounds = [(-rise, 0.0), (rise, 1.0), (-beta, 0.0), (persistence, cap)]
+    if spec.asymmetric:
+        bounds.append((-fall, 0.0))
+    if spec.targeted:
+        origin[recursions.OMEGA] = 1.0
+        tied[recursions.OMEGA] = -persistence
+    else:
+        moves.insert(0, 0.02 * omega)
+        bounds = [(-omega, -1e-8), (omega, 10.0), *bounds]
+    if spec.constant_mean:
+        moves.insert(0, 0.02 * mu)
+    if spec.innovations is not Innovations.NORMAL:
+        moves.append(0.05 * eta)
+        bounds += [(-eta, -1 / NU_BOUNDS[1]), (eta, 1 / NU_BOUNDS[0])]
+    if spec.innovations is Innovations.SKEWED_T:
+        moves.append(0.1 * skew)
+        bounds += [(-skew, SKEW_BOUND), (skew, SKEW_BOUND)]
+    steps = np.array(moves).T
+    chart = np.ascontiguousarray(tied @ steps)
+    starts = []
+    for alpha, gamma, b, nu in STARTS:
+        shrink = min(1.0, 0.99 * cap / (alpha + gamma / 2 + b))
+        y = shrink * (alpha * rise + (alpha + gamma) * fall + b * beta) + eta / nu
+        y[recursions.OMEGA] = 1 - persistence @ y
+        starts.append(np.linalg.lstsq(chart, y - origin, rcond=None)[0])
+    return Problem(
+        law=LAWS[spec.innovations],
+        origin=origin,
+        chart=chart,
+        walls=np.ascontiguousarray(np.array([wall for wall, _ in bounds]) @ steps),
+        limit=np.array([limit for _, limit in bounds]),
+        starts=np.array(starts),
+    )
+
+
+def fit_garch(e: FloatArray, spec: GarchSpec) -> GarchFit:
     """Return the maximum-likelihood fit from the best of several starting points.
 
-    `e` are returns free of their hour-of-week factor, with mean zero, any scale: the fit is made at unit variance and
-    scaled back. Bounds: alpha, beta in [0, 1], gamma in [-1, 2] (0 if symmetric), alpha + gamma >= 0, persistence up
-    to its cap (1 with a free intercept), nu in [2.05, 500]. A search that did not converge is a value, not an error.
+    `e` are returns free of their hour-of-week factor, any scale: the fit is made at unit variance and scaled back.
+    Bounds: alpha in [0, 1], alpha + gamma and beta >= 0, persistence up to its cap (1 with a free intercept), nu in
+    [2.05, 500], skew within 0.99. A search that did not converge is a value, not an error.
 
     >>> from riskparams.prices.sample import index_market
     >>> from riskparams.returns import log_returns
@@ -82,72 +137,39 @@ def fit_garch(e: FloatArray, spec: GarchSpec, *, starts: tuple[tuple[float, floa
     """
     scale = sqrt(mean_square(e))
     unit = e / scale
-    start = backcast(unit)
-    free = not spec.targeted
-    bounds = [(0.0, 1.0), (-1.0, 2.0) if spec.asymmetric else (0.0, 0.0), (0.0, 1.0), NU_BOUNDS]
-    cap = 1.0 if free else spec.persistence_cap
-    weights = np.array([1.0, 0.5, 1.0, 0.0])
-    if free:
-        bounds = [(1e-8, 10.0), *bounds]
-    at = 1 if free else 0  # where alpha stands in the searched vector
-
-    def full(x: FloatArray) -> FloatArray:
-        return x if free else np.append(0.0, x)
-
-    def objective(x: FloatArray) -> tuple[float, FloatArray]:
-        value, gradient = _log_likelihood(unit, full(x), spec.targeted, 1.0, start)
-        if not np.isfinite(value):
-            return 1e10, np.zeros_like(x)
-        return -value / len(e), -gradient[5 - len(x) :] / len(e)
-
-    pad = np.zeros(at)
-    constraints = [
-        {"type": "ineq", "fun": lambda x: cap - weights @ x[at:], "jac": lambda _: np.append(pad, -weights)},
-        {"type": "ineq", "fun": lambda x: x[at] + x[at + 1], "jac": lambda _: np.append(pad, [1.0, 1.0, 0.0, 0.0])},
-    ]
-    results = []
-    for alpha, gamma, beta, nu in starts:
-        gamma = gamma if spec.asymmetric else 0.0
-        first = np.array([alpha, gamma, beta, nu])
-        if free:
-            first = np.append(1 - weights @ first, first)
-        with _one_thread().limit(limits=1):
-            results.append(
-                minimize(
-                    objective,
-                    first,
-                    jac=True,
-                    method="SLSQP",
-                    bounds=bounds,
-                    constraints=constraints,
-                    options={"maxiter": 200, "ftol": 1e-12},
-                )
-            )
-    values = [-float(result.fun) * len(e) for result in results]
-    best = int(np.argmax(values))
-    result = results[best]
-    low, high = np.array(bounds).T
-    x = np.clip(result.x, low, high)
-    alpha, gamma, beta, nu = (float(value) for value in x[at:])
-    omega = float(x[0]) if free else 1 - alpha - gamma / 2 - beta
-    convergence = Convergence.CONVERGED
-    if not np.isfinite(values[best]) or result.fun >= 1e10:
-        convergence = Convergence.FAILED
-    elif result.status != 0:
-        convergence = Convergence.ITERATION_LIMIT if result.status == 9 else Convergence.FAILED
+    problem, start = search_problem(spec), presample(unit, spec)
+    k = problem.chart.shape[1]
+    best, values = None, []
+    for x in problem.starts.copy():
+        if spec.constant_mean:
+            x[0] = unit.mean() / problem.chart[0, 0]
+        value, ending, _ = search.climb(
+            unit, problem.law, problem.origin, problem.chart, start, problem.walls, problem.limit,
+            x, np.zeros((k, k)), False, CAREFUL, 200,
+        )  # fmt: skip
+        values.append(value)
+        if best is None or value > best[0]:
+            best = value, ending, x
+    assert best is not None
+    value, ending, x = best
     return GarchFit(
         spec=spec,
-        omega=max(omega, 0.0) * scale**2,
-        alpha=alpha,
-        gamma=gamma,
-        beta=beta,
-        nu=nu,
-        log_likelihood=values[best] - len(e) * log(scale),
+        **dict(zip(PARAMETERS, natural(spec, problem.origin + problem.chart @ x, scale).tolist(), strict=True)),
+        log_likelihood=value - len(e) * log(scale),
         variance=scale**2,
         n_obs=len(e),
-        convergence=convergence,
-        starts_spread=values[best] - min(values) if np.isfinite(values).all() else inf,
+        convergence=ENDINGS[ending],
+        starts_spread=value - min(values) if np.isfinite(values).all() else inf,
     )
+
+
+def natural(spec: GarchSpec, y: FloatArray, scale: float) -> FloatArray:
+    """Return points of the search, shape (..., 7), as `PARAMETERS` in the units of the returns."""
+    mu, omega, rise, fall, beta, eta, skew = np.moveaxis(y, -1, 0)
+    rise, fall = np.maximum(rise, 0.0), np.maximum(fall, 0.0)
+    nu = np.full_like(eta, inf) if spec.innovations is Innovations.NORMAL else np.clip(1 / eta, *NU_BOUNDS)
+    omega = np.maximum(omega, 0.0) * scale**2
+    return np.stack([mu * scale, omega, rise, fall - rise, np.maximum(beta, 0.0), nu, skew], axis=-1)
 
 
 def conditional_variance(e: FloatArray, fit: GarchFit, starts: IntArray | None = None) -> FloatArray:
@@ -157,6 +179,10 @@ def conditional_variance(e: FloatArray, fit: GarchFit, starts: IntArray | None =
     """
     begins = np.zeros(1, dtype=np.int64) if starts is None else starts
     ends = np.append(begins[1:], len(e))
-    levels = np.array([backcast(e[first:last]) for first, last in zip(begins, ends, strict=True)])
-    variance: FloatArray = gjr_filter(e, begins, fit.omega, fit.alpha, fit.gamma, fit.beta, levels)
+    centred = e - fit.mu
+    if isinstance(fit.spec, GarchSpec) and fit.spec.presample is Presample.MEAN_SQUARE:
+        levels = np.array([mean_square(centred[first:last]) for first, last in zip(begins, ends, strict=True)])
+    else:
+        levels = np.array([backcast(centred[first:last]) for first, last in zip(begins, ends, strict=True)])
+    variance: FloatArray = recursions.gjr_filter(centred, begins, fit.omega, fit.alpha, fit.gamma, fit.beta, levels)
     return variance

@@ -17,22 +17,41 @@ class Convergence(StrEnum):
     NOT_NEEDED = "nothing to estimate"
 
 
+class Innovations(StrEnum):
+    """The law of the standardised innovation, mean 0 and variance 1."""
+
+    NORMAL = "normal"
+    STUDENT_T = "t"
+    SKEWED_T = "skew-t"  # Hansen (1994)
+
+
+class Presample(StrEnum):
+    """The variance that stands in for the past of the first bar."""
+
+    BACKCAST = "backcast"  # squares of the first 75 values, weights falling by 0.94, as in arch
+    MEAN_SQUARE = "mean square"  # of the whole sample, as in rugarch and Fiorentini, Calzolari & Panattoni (1996)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GarchSpec:
-    """GJR-GARCH(1,1) with Student-t innovations and zero mean.
+    """GJR-GARCH(1,1); zero mean unless `constant_mean`.
 
     `targeted` sets the intercept so that the unconditional variance is the sample's; otherwise it is free, as in
     `arch`. `asymmetric=False` drops the leverage term.
     """
 
     asymmetric: bool = True
+    innovations: Innovations = Innovations.STUDENT_T
     targeted: bool = True
+    constant_mean: bool = False
+    presample: Presample = Presample.BACKCAST
     persistence_cap: float = 0.9995
 
     @property
     def name(self) -> str:
         """The rung as a report names it."""
-        return ("GJR" if self.asymmetric else "GARCH") + "-t" + (", variance-targeted" if self.targeted else "")
+        family = "GJR" if self.asymmetric else "GARCH"
+        return f"{family}-{self.innovations}" + (", variance-targeted" if self.targeted else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +70,8 @@ class EwmaSpec:
 class GarchFit:
     """Parameters in the units of the returns that were fitted; `nu` is infinite where no tail was estimated.
 
-    `starts_spread` is the largest shortfall of log likelihood among the starting points.
+    `skew` is Hansen's lambda, negative when falls are larger; `mu` the constant mean. `starts_spread` is the largest
+    shortfall of log likelihood among the starting points.
     """
 
     spec: GarchSpec | EwmaSpec
@@ -65,6 +85,8 @@ class GarchFit:
     n_obs: int
     convergence: Convergence
     starts_spread: float = 0.0
+    skew: float = 0.0
+    mu: float = 0.0
 
     @property
     def persistence(self) -> float:

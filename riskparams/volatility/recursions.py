@@ -1,13 +1,20 @@
-"""The GJR-GARCH recursion, its Student-t likelihood and the gradient of both, compiled."""
+"""The GJR-GARCH recursion, its likelihood under three innovation laws and the gradient, compiled.
+
+A parameter vector is `(mu, omega, rise, fall, beta, nu, skew)`: `rise` and `fall` are the responses to a squared return
+above and below the mean, alpha and alpha + gamma.
+"""
 
 from __future__ import annotations
 
-from math import log
+from math import inf, lgamma, log, pi, sqrt
 
 import numpy as np
 from numba import njit
 
 from riskparams.terms import FloatArray, IntArray
+
+NORMAL, STUDENT_T, SKEWED_T = 0, 1, 2
+MU, OMEGA, RISE, FALL, BETA, NU, SKEW = range(7)
 
 
 @njit(cache=True, nogil=True)
@@ -35,45 +42,117 @@ def gjr_filter(
 
 
 @njit(cache=True, nogil=True)
-def gjr_t_sums(
-    e: FloatArray, alpha: float, gamma: float, beta: float, nu: float, omega: float, domega: FloatArray, backcast: float
-) -> tuple[float, float, float, FloatArray]:
-    """Return the parts of the Student-t log likelihood that need the data.
+def digamma(x: float) -> float:
+    """Return the derivative of log gamma for x > 0: upward recurrence, then the asymptotic series."""
+    value = 0.0
+    while x < 10.0:
+        value -= 1.0 / x
+        x += 1.0
+    inverse = 1.0 / (x * x)
+    series = inverse * (1 / 12 - inverse * (1 / 120 - inverse * (1 / 252 - inverse * (1 / 240 - inverse / 132))))
+    return value + log(x) - 0.5 / x - series
 
-    With x = e**2 / (sigma2 * (nu - 2)): the sums of log(sigma2), log(1 + x) and x / (1 + x), and the derivatives of
-    -sum(log(sigma2)) / 2 - (nu + 1) / 2 * sum(log(1 + x)) in (omega, alpha, gamma, beta). `domega[i]` is the
-    derivative of omega in the latter three (zero unless targeted). Logarithms are taken of products of eight.
+
+@njit(cache=True, nogil=True)
+def likelihood(e: FloatArray, law: int, theta: FloatArray, start: FloatArray, gradient: FloatArray) -> float:
+    """Return the log likelihood of returns `e` and write its gradient in `theta`, shape (7,).
+
+    `law` is NORMAL, STUDENT_T (Bollerslev 1987) or SKEWED_T (Hansen 1994), each with variance 1. The variance before the
+    sample is start[0] + start[1] * mu + start[2] * mu**2. Logarithms are taken of products,
+    eight factors at a time until these leave 1e-100 to 1e100. Minus infinity where a
+    variance is not positive.
     """
-    log_sigma2, log_tail, weight = 0.0, 0.0, 0.0
-    d_omega, d_alpha, d_gamma, d_beta = 0.0, 0.0, 0.0, 0.0
-    persistence = alpha + 0.5 * gamma + beta
-    sigma2 = omega + persistence * backcast
-    s_omega, s_alpha, s_gamma, s_beta = 1.0, domega[0] + backcast, domega[1] + 0.5 * backcast, domega[2] + backcast
-    product_sigma2, product_tail = 1.0, 1.0
-    for t in range(len(e)):
-        square = e[t] * e[t]
-        x = square / (sigma2 * (nu - 2.0))
-        share = x / (1.0 + x)
+    mu, omega, rise, fall, beta, nu, skew = theta
+    n = len(e)
+    before = start[0] + (start[1] + start[2] * mu) * mu
+    persistence = 0.5 * (rise + fall) + beta
+    sigma2 = omega + persistence * before
+    s_mu = persistence * (start[1] + 2 * start[2] * mu)
+    s_omega, s_rise, s_fall, s_beta = 1.0, 0.5 * before, 0.5 * before, before
+    d_mu, d_omega, d_rise, d_fall, d_beta, d_nu, d_skew = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    log_sigma2, log_tail, squares, product_sigma2, product_tail = 0.0, 0.0, 0.0, 1.0, 1.0
+
+    constant, constant_nu, constant_skew = -0.5 * log(2 * pi), 0.0, 0.0
+    a, b, a_nu, b_nu, a_skew, b_skew, room = 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0
+    if law != NORMAL:
+        room = nu - 2.0
+        constant = lgamma((nu + 1) / 2) - lgamma(nu / 2) - log(pi * room) / 2
+        constant_nu = (digamma((nu + 1) / 2) - digamma(nu / 2) - 1 / room) / 2
+    if law == SKEWED_T:
+        from_c = np.exp(constant)
+        a_skew = 4 * from_c * room / (nu - 1)
+        a = a_skew * skew
+        b = sqrt(1 + 3 * skew * skew - a * a)
+        a_nu = a * (constant_nu + 1 / room - 1 / (nu - 1))
+        b_nu, b_skew = -a * a_nu / b, (3 * skew - a * a_skew) / b
+        constant += log(b)
+        constant_nu += b_nu / b
+        constant_skew = b_skew / b
+
+    for t in range(n):
+        if not sigma2 > 0.0:
+            return -inf
+        r = e[t] - mu
+        square = r * r
+        if law == STUDENT_T:  # tail = (nu - 2) sigma2 + r**2
+            tail = sigma2 * room + square
+            inverse = 1.0 / (sigma2 * tail)
+            share = square * sigma2 * inverse
+            slope = 0.5 * ((nu + 1.0) * share - 1.0) * (tail * inverse)
+            pull = (nu + 1.0) * r * (sigma2 * inverse)
+            squares += share
+        elif law == NORMAL:
+            inverse = 1.0 / sigma2
+            tail = 1.0
+            share = square * inverse
+            slope = 0.5 * (share - 1.0) * inverse
+            pull = r * inverse
+            squares += share
+        else:
+            sigma = sqrt(sigma2)
+            z = r / sigma
+            side = -1.0 if b * z + a < 0 else 1.0
+            scale = 1.0 + side * skew
+            u = (b * z + a) / scale
+            tail = room + u * u
+            force = (nu + 1.0) * u / tail
+            push = force * b / scale  # minus the derivative in z
+            slope = 0.5 * (push * z - 1.0) / sigma2
+            pull = push / sigma
+            squares += u * u / tail
+            d_nu -= force * (b_nu * z + a_nu) / scale
+            d_skew -= force * ((b_skew * z + a_skew) - u * side) / scale
         product_sigma2 *= sigma2
-        product_tail *= 1.0 + x
-        if t & 7 == 7:
+        product_tail *= tail
+        if t & 7 == 7 and not (1e-100 < product_sigma2 < 1e100 and 1e-100 < product_tail < 1e100):
             log_sigma2 += log(product_sigma2)
             log_tail += log(product_tail)
             product_sigma2, product_tail = 1.0, 1.0
-        weight += share
-        slope = 0.5 * ((nu + 1.0) * share - 1.0) / sigma2
+        d_mu += pull + slope * s_mu
         d_omega += slope * s_omega
-        d_alpha += slope * s_alpha
-        d_gamma += slope * s_gamma
+        d_rise += slope * s_rise
+        d_fall += slope * s_fall
         d_beta += slope * s_beta
-        negative = square if e[t] < 0 else 0.0
+        below = 0.5 * (r - abs(r))  # r where it fell, else 0: no branch, because no processor could guess it
+        down = below * below
+        up = square - down
+        s_mu = beta * s_mu - 2.0 * (rise * (r - below) + fall * below)
         s_omega = 1.0 + beta * s_omega
-        s_alpha = domega[0] + square + beta * s_alpha
-        s_gamma = domega[1] + negative + beta * s_gamma
-        s_beta = domega[2] + sigma2 + beta * s_beta
-        sigma2 = omega + alpha * square + gamma * negative + beta * sigma2
-        if sigma2 < 1e-12:
-            sigma2 = 1e-12
+        s_rise = up + beta * s_rise
+        s_fall = down + beta * s_fall
+        s_beta = sigma2 + beta * s_beta
+        sigma2 = (omega + (rise * up + fall * down)) + beta * sigma2
     log_sigma2 += log(product_sigma2)
     log_tail += log(product_tail)
-    return log_sigma2, log_tail, weight, np.array([d_omega, d_alpha, d_gamma, d_beta])
+
+    value = n * constant - 0.5 * log_sigma2
+    if law == NORMAL:
+        value -= 0.5 * squares
+    else:
+        log_tail -= n * log(room) + (log_sigma2 if law == STUDENT_T else 0.0)
+        value -= 0.5 * (nu + 1) * log_tail
+        d_nu += n * constant_nu - 0.5 * log_tail + 0.5 * (nu + 1) * squares / room
+        d_skew += n * constant_skew
+    gradient[MU], gradient[OMEGA], gradient[RISE], gradient[FALL] = d_mu, d_omega, d_rise, d_fall
+    gradient[BETA], gradient[NU], gradient[SKEW] = d_beta, d_nu, d_skew
+    return value

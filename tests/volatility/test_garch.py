@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from riskparams.terms import Asset, FloatArray, Pair
 from riskparams.volatility.garch import backcast, conditional_variance, fit_garch, log_likelihood
-from riskparams.volatility.model import Convergence, GarchFit, GarchSpec
+from riskparams.volatility.model import Convergence, GarchFit, GarchSpec, Innovations, Presample
 
 FREE, TARGETED = GarchSpec(targeted=False), GarchSpec()
 
@@ -53,12 +53,12 @@ def test_with_a_free_intercept_it_reaches_the_optimum_of_arch(index_returns: Flo
 def test_at_the_same_parameters_likelihood_and_variances_are_those_of_arch(index_returns: FloatArray) -> None:
     from arch import arch_model
 
-    parameters = np.array([0.02, 0.03, 0.1, 0.88, 7.0])
+    parameters = np.array([0.0, 0.02, 0.03, 0.1, 0.88, 7.0, 0.0])
     model = arch_model(index_returns, mean="Zero", vol="GARCH", p=1, o=1, dist="t", rescale=False)
-    theirs = model.fix(parameters)
+    theirs = model.fix(parameters[1:6])
     value, _ = log_likelihood(index_returns, parameters, FREE)
     assert value == pytest.approx(theirs.loglikelihood, abs=1e-6)
-    omega, alpha, gamma, beta, nu = parameters
+    _, omega, alpha, gamma, beta, nu, _ = parameters
     ours = GarchFit(
         spec=FREE, omega=omega, alpha=alpha, gamma=gamma, beta=beta, nu=nu, log_likelihood=value, variance=1.0,
         n_obs=len(index_returns), convergence=Convergence.CONVERGED,
@@ -66,15 +66,17 @@ def test_at_the_same_parameters_likelihood_and_variances_are_those_of_arch(index
     np.testing.assert_allclose(conditional_variance(index_returns, ours)[:-1], theirs.conditional_volatility**2, rtol=1e-12)
 
 
-@pytest.mark.parametrize("spec", [FREE, TARGETED], ids=lambda spec: spec.name)
-def test_the_gradient_is_that_of_the_likelihood(index_returns: FloatArray, spec: GarchSpec) -> None:
-    point = np.array([0.02, 0.05, 0.08, 0.88, 7.0])
+@pytest.mark.parametrize("presample", Presample)
+@pytest.mark.parametrize("law", Innovations)
+def test_the_gradient_is_that_of_the_likelihood(index_returns: FloatArray, law: Innovations, presample: Presample) -> None:
+    spec = GarchSpec(innovations=law, constant_mean=True, presample=presample)
+    point = np.array([0.04, 0.02, 0.05, 0.08, 0.88, 7.0, -0.1])
     _, gradient = log_likelihood(index_returns, point, spec)
-    for i in range(5):
-        step = np.zeros(5)
+    for i in range(7):
+        step = np.zeros(7)
         step[i] = 1e-6
         up, down = (log_likelihood(index_returns, point + sign * step, spec)[0] for sign in (1, -1))
-        assert gradient[i] == pytest.approx((up - down) / 2e-6, rel=1e-5, abs=1e-4)
+        assert gradient[i] == pytest.approx((up - down) / 2e-6, rel=1e-5, abs=2e-4)
 
 
 def test_the_recursion_equals_the_textbook_loop(index_returns: FloatArray) -> None:
