@@ -13,12 +13,12 @@ from zlib import crc32
 import numpy as np
 
 import riskparams
-from riskparams.backtest.coverage import TriggerOutcomes, pooled_coverage, trigger_coverage
 from riskparams.backtest.liquidation import Intrabar
 from riskparams.backtest.metrics import compare, measure
 from riskparams.backtest.positions import draw_book
 from riskparams.backtest.replay import BacktestResult, replay
 from riskparams.backtest.schedule import ParameterSchedule, PublishedDrops
+from riskparams.backtest.trigger_coverage import TriggerOutcomes, pooled_coverage, trigger_coverage
 from riskparams.backtest.walk_forward import refit_dates, walk_forward
 from riskparams.compute import Executor
 from riskparams.errors import ConfigError, InsufficientData

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from riskparams.backtest.coverage import CoverageTest
 from riskparams.backtest.metrics import Metric
+from riskparams.backtest.trigger_coverage import CoverageTest
 from riskparams.parameters.recommend import Recommendation
 from riskparams.prices.panel import Candles
 from riskparams.prices.quality import PriceQuality

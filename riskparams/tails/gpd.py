@@ -3,24 +3,57 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, expm1, inf, isfinite, log
+from enum import StrEnum
+from math import expm1, inf, log
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
 
 from riskparams.errors import ConfigError, InsufficientData
+from riskparams.tails.exceedances import FEWEST_EXCEEDANCES, Exceedances, largest_losses
+from riskparams.tails.likelihood import (
+    MAXIMUM_LIKELIHOOD,
+    PEER_PRIOR,
+    PENALISED_LIKELIHOOD,
+    PROBABILITY_WEIGHTED,
+    estimate,
+)
+from riskparams.tails.shrinkage import PeerShape
+from riskparams.tails.thresholds import scan_thresholds
 from riskparams.terms import FloatArray
 
-FEWEST_EXCEEDANCES = 20
 FEWEST_FOR_LIKELIHOOD = 100
+
+
+class Estimator(StrEnum):
+    """How shape and scale are found."""
+
+    AUTOMATIC = "automatic"  # maximum likelihood from 100 exceedances, penalised below
+    MAXIMUM_LIKELIHOOD = "maximum likelihood"
+    PENALISED_LIKELIHOOD = "penalised likelihood"  # Coles & Dixon (1999)
+    WEIGHTED_MOMENTS = "probability-weighted moments"  # Hosking & Wallis (1987), unbiased
+
+
+class ThresholdRule(StrEnum):
+    """How the threshold is chosen."""
+
+    TOP_SHARE = "top share"
+    FORWARD_STOP = "forward stop"  # a scan of Anderson-Darling tests; takes a second, meant for reports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TailSpec:
-    """Where the tail begins: the largest `share` of the losses, and at least `min_exceedances` of them."""
+    """Where the tail begins and how it is fitted.
+
+    The tail is the largest `share` of the losses, and at least `min_exceedances` of them; with the rule `FORWARD_STOP`
+    that holds only where the scan rejects every threshold. With `peers` the shape is shrunk towards theirs: likelihood
+    times their prior, which then stands in for the penalty too.
+    """
 
     share: float = 0.05
     min_exceedances: int = 50
+    estimator: Estimator = Estimator.AUTOMATIC
+    threshold: ThresholdRule = ThresholdRule.TOP_SHARE
+    peers: PeerShape | None = None
 
     def __post_init__(self) -> None:
         if not (0 < self.share < 0.5 and self.min_exceedances >= FEWEST_EXCEEDANCES):
@@ -28,6 +61,26 @@ class TailSpec:
                 f"tail share {self.share} or min_exceedances {self.min_exceedances} is out of range: "
                 f"expected a share in (0, 0.5) and at least {FEWEST_EXCEEDANCES} exceedances"
             )
+        if self.peers and self.estimator not in (Estimator.AUTOMATIC, Estimator.MAXIMUM_LIKELIHOOD):
+            raise ConfigError(f"the {self.estimator} takes no peers: drop them, or use maximum likelihood")
+
+    def count(self, n_obs: int) -> int:
+        """Return how many of so many losses are the tail, before ties."""
+        return max(self.min_exceedances, round(self.share * n_obs))
+
+    def method(self, exceedances: int) -> tuple[int, str]:
+        """Return the estimator for so many exceedances: its number in `likelihood`, and its name."""
+        if self.peers:
+            return PEER_PRIOR, f"{Estimator.MAXIMUM_LIKELIHOOD}, shape shrunk to peers"
+        match self.estimator:
+            case Estimator.AUTOMATIC if exceedances < FEWEST_FOR_LIKELIHOOD:
+                return PENALISED_LIKELIHOOD, Estimator.PENALISED_LIKELIHOOD.value
+            case Estimator.PENALISED_LIKELIHOOD:
+                return PENALISED_LIKELIHOOD, Estimator.PENALISED_LIKELIHOOD.value
+            case Estimator.WEIGHTED_MOMENTS:
+                return PROBABILITY_WEIGHTED, Estimator.WEIGHTED_MOMENTS.value
+            case _:
+                return MAXIMUM_LIKELIHOOD, Estimator.MAXIMUM_LIKELIHOOD.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,18 +133,23 @@ class TailFit:
             return inf
         return (self.quantile(level) + self.scale - self.shape * self.tail_threshold) / (1 - self.shape)
 
+    def return_level(self, observations: float) -> float:
+        """Return the loss exceeded once in so many observations on average: the quantile at 1 - 1 / observations."""
+        return self.quantile(1 - 1 / observations)
+
     @property
     def largest_simulated(self) -> float:
         """Cap on simulated losses: the return level of 10,000 samples."""
         return self.quantile(1 - 1 / (1e4 * self.n_obs))
 
 
-def fit_tail(losses: FloatArray, spec: TailSpec | None = None) -> TailFit:
+def fit_tail(losses: FloatArray, spec: TailSpec | None = None, *, rng: np.random.Generator | None = None) -> TailFit:
     """Return the generalised Pareto fit of the largest losses (positive = fell), shape (n,).
 
-    Maximum likelihood from 100 exceedances, penalised likelihood (Coles & Dixon 1999) from 20. Raises
-    `InsufficientData` when the sample holds fewer than the spec's exceedances. Shape at or above 0.5 is flagged
-    `variance_undefined`, at or above 1 `mean_undefined`.
+    `rng` is for the rule `FORWARD_STOP` alone. Raises `InsufficientData` for a sample that holds fewer than the spec's
+    exceedances, or fewer than 20 above the ties at its threshold, `ConstantSeries` for losses that are all the same and
+    `DataError` for one that is not finite. Flags: `variance_undefined` and `mean_undefined` for a shape of 0.5 and of 1
+    or more; `all_thresholds_rejected` and `too_few_thresholds` where a scan left the threshold to the top share.
 
     >>> rng = np.random.default_rng(1)
     >>> tail = fit_tail(rng.standard_t(4, 20_000))
@@ -99,74 +157,44 @@ def fit_tail(losses: FloatArray, spec: TailSpec | None = None) -> TailFit:
     True
     """
     spec = spec or TailSpec()
-    n = len(losses)
-    k = max(spec.min_exceedances, round(spec.share * n))
-    if k >= n:
-        raise InsufficientData(f"{n} residuals cannot hold {k} exceedances: give a longer history or a smaller tail")
-    ordered = np.sort(losses)
-    threshold = float(ordered[n - k - 1])
-    excesses = ordered[n - k :] - threshold
-    excesses = excesses[excesses > 0]
-    if len(excesses) < FEWEST_EXCEEDANCES:
-        raise InsufficientData(f"only {len(excesses)} residuals lie above the threshold {threshold:.4g}: too many ties")
-    shape, scale, estimator = fit_gpd(excesses)
-    flags = (("variance_undefined",) if shape >= 0.5 else ()) + (("mean_undefined",) if shape >= 1 else ())
+    flags: tuple[str, ...] = ()
+    count = spec.count(len(losses))
+    if spec.threshold is ThresholdRule.FORWARD_STOP:
+        if rng is None:
+            raise ConfigError("a threshold by forward stop draws bootstrap samples: give fit_tail a generator, rng=...")
+        scan = scan_thresholds(losses, rng, min_exceedances=spec.min_exceedances)
+        if scan.chosen is not None:
+            count = int(scan.count[scan.chosen])
+        else:
+            flags = ("all_thresholds_rejected",) if len(scan) else ("too_few_thresholds",)
+    return fit_exceedances(largest_losses(losses, count), spec, flags=flags)
+
+
+def fit_exceedances(sample: Exceedances, spec: TailSpec | None = None, *, flags: tuple[str, ...] = ()) -> TailFit:
+    """Return the fit above a threshold already chosen, by the spec's estimator; `flags` are carried into it.
+
+    Raises `InsufficientData` for fewer than 20 exceedances.
+    """
+    spec = spec or TailSpec()
+    if len(sample) < FEWEST_EXCEEDANCES:
+        raise InsufficientData(
+            f"only {len(sample)} of {sample.n_obs} losses lie above the threshold {sample.tail_threshold:.4g}, and a tail "
+            f"needs {FEWEST_EXCEEDANCES}: too many ties there or too high a threshold; use finer prices or a larger share"
+        )
+    number, name = spec.method(len(sample))
+    prior = spec.peers or PeerShape(mean=0.0, deviation=1.0)
+    shape, scale = estimate(sample.excesses, number, prior.mean, prior.deviation)
     return TailFit(
-        tail_threshold=threshold,
+        tail_threshold=sample.tail_threshold,
         shape=shape,
         scale=scale,
-        exceedances=len(excesses),
-        n_obs=n,
-        estimator=estimator,
-        flags=flags,
+        exceedances=len(sample),
+        n_obs=sample.n_obs,
+        estimator=name,
+        flags=flags + shape_flags(shape),
     )
 
 
-def gpd_log_likelihood(excesses: FloatArray, shape: float, scale: float) -> float:
-    """Return the generalised Pareto log likelihood of positive excesses, for shape >= 0."""
-    if shape < 1e-9:
-        return float(-len(excesses) * log(scale) - excesses.sum() / scale)
-    return float(-len(excesses) * log(scale) - (1 + 1 / shape) * np.log1p(shape * excesses / scale).sum())
-
-
-def fit_gpd(excesses: FloatArray) -> tuple[float, float, str]:
-    """Return shape, scale and the estimator's name for positive excesses over a threshold; shape is floored at 0.
-
-    The likelihood is profiled in shape / scale (Grimshaw 1993): a grid finds the basin, Brent's method the maximum.
-    """
-    mean = float(excesses.mean())
-    if len(excesses) < FEWEST_FOR_LIKELIHOOD:
-        return (*_penalised(excesses, mean), "penalised likelihood")
-
-    def minus_profile(log_ratio: float) -> float:
-        ratio = exp(log_ratio)
-        shape = float(np.log1p(ratio * excesses).mean())
-        return log(shape / ratio) + shape + 1
-
-    grid = np.log(np.geomspace(1e-5, 1e3, 33) / mean)
-    values = [minus_profile(point) for point in grid]
-    at = int(np.argmin(values))
-    exponential = log(mean) + 1
-    if at == 0 or values[at] >= exponential - 1e-12:
-        return 0.0, mean, "maximum likelihood"
-    found = minimize_scalar(
-        minus_profile, bounds=(grid[at - 1], grid[min(at + 1, len(grid) - 1)]), method="bounded", options={"xatol": 1e-9}
-    )
-    ratio = exp(float(found.x))
-    shape = float(np.log1p(ratio * excesses).mean())
-    return shape, shape / ratio, "maximum likelihood"
-
-
-def _penalised(excesses: FloatArray, mean: float) -> tuple[float, float]:
-    def minus(x: FloatArray) -> float:
-        shape, scale = float(x[0]), exp(float(x[1]))
-        if not 0 <= shape < 1:
-            return 1e10
-        value = gpd_log_likelihood(excesses, shape, scale) - (1 / (1 - shape) - 1)
-        return -value if isfinite(value) else 1e10
-
-    found = minimize(minus, np.array([0.1, log(mean)]), method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-8})
-    exponential = gpd_log_likelihood(excesses, 0.0, mean)
-    if -float(found.fun) <= exponential:
-        return 0.0, mean
-    return float(found.x[0]), exp(float(found.x[1]))
+def shape_flags(shape: float) -> tuple[str, ...]:
+    """Return what a shape warns of: no variance from 0.5, no mean from 1."""
+    return (("variance_undefined",) if shape >= 0.5 else ()) + (("mean_undefined",) if shape >= 1 else ())
