@@ -15,13 +15,14 @@ from riskparams.errors import ConstantSeries, DataError, InsufficientData, Model
 from riskparams.terms import FloatArray
 from riskparams.volatility import garch
 from riskparams.volatility.beta_t_egarch import BetaTEgarchFit, BetaTEgarchSpec, beta_t_variance, fit_beta_t_egarch
+from riskparams.volatility.component import component_variance, fit_component
 from riskparams.volatility.ewma import fit_ewma
 from riskparams.volatility.innovations import InnovationLaw
-from riskparams.volatility.model import EwmaSpec, GarchFit, GarchSpec
+from riskparams.volatility.model import ComponentFit, ComponentSpec, EwmaSpec, GarchFit, GarchSpec
 from riskparams.volatility.zoo import ZooFit, ZooSpec, fit_zoo, zoo_variance
 
-Spec = GarchSpec | EwmaSpec | BetaTEgarchSpec | ZooSpec
-Fit = GarchFit | BetaTEgarchFit | ZooFit
+Spec = GarchSpec | EwmaSpec | ComponentSpec | BetaTEgarchSpec | ZooSpec
+Fit = GarchFit | ComponentFit | BetaTEgarchFit | ZooFit
 RECORDED: dict[str, type] = {kind.__name__: kind for kind in (*get_args(Spec), *get_args(Fit))}
 FEWEST = 75  # values that start the recursion
 
@@ -38,6 +39,8 @@ def fit_model(e: FloatArray, spec: Spec) -> Fit:
             return garch.fit_garch(e, spec)
         case EwmaSpec():
             return fit_ewma(e, spec)
+        case ComponentSpec():
+            return fit_component(e, spec)
         case BetaTEgarchSpec():
             return fit_beta_t_egarch(e, spec)
         case ZooSpec():
@@ -53,6 +56,8 @@ def conditional_variance(e: FloatArray, fit: Fit) -> FloatArray:
     match fit:
         case GarchFit():
             variance = garch.conditional_variance(e, fit)
+        case ComponentFit():
+            variance = component_variance(e, fit)
         case BetaTEgarchFit():
             variance = beta_t_variance(e, fit)
         case ZooFit():
@@ -69,12 +74,18 @@ def conditional_variance(e: FloatArray, fit: Fit) -> FloatArray:
 
 def innovation_law(fit: Fit) -> InnovationLaw:
     """Return the law of `(e - conditional_mean(fit)) / sigma`: its quantile times sigma is the quantile of the next return."""
-    return InnovationLaw(nu=fit.nu, skew=fit.skew) if isinstance(fit, GarchFit) else fit.law
+    match fit:
+        case GarchFit():
+            return InnovationLaw(nu=fit.nu, skew=fit.skew)
+        case ComponentFit():
+            return InnovationLaw()
+        case _:
+            return fit.law
 
 
 def conditional_mean(fit: Fit) -> float:
     """Return the constant mean of the returns, 0 for a model without one."""
-    return 0.0 if isinstance(fit, BetaTEgarchFit) else fit.mu
+    return 0.0 if isinstance(fit, BetaTEgarchFit | ComponentFit) else fit.mu
 
 
 def to_json(fit: Fit) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf, log, sqrt
 
 import numpy as np
 
-from riskparams.terms import FloatArray, IntArray, frozen
+from riskparams.terms import FloatArray, IntArray
 from riskparams.volatility import recursions, search
 from riskparams.volatility.model import Convergence, GarchFit, GarchSpec, Innovations, Presample
+from riskparams.volatility.search import Problem
 
 NU_BOUNDS = (2.05, 500.0)  # as in arch
 SKEW_BOUND = 0.99
@@ -59,22 +59,6 @@ def log_likelihood(e: FloatArray, parameters: FloatArray, spec: GarchSpec) -> tu
     value = recursions.likelihood(e, LAWS[spec.innovations], theta, presample(e, spec), gradient)
     gradient[recursions.RISE] += gradient[recursions.FALL]  # alpha moves both responses, gamma that to falls
     return value, gradient
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What a spec lets the search move: `y = origin + chart @ x`, inside `walls @ x <= limit`, for mean square 1."""
-
-    law: int
-    origin: FloatArray
-    chart: FloatArray
-    walls: FloatArray
-    limit: FloatArray
-    starts: FloatArray  # a row for each of STARTS: the nearest point of the chart, with long-run variance 1
-
-    def __post_init__(self) -> None:
-        for name in ("origin", "chart", "walls", "limit", "starts"):
-            frozen(getattr(self, name))
 
 
 def search_problem(spec: GarchSpec) -> Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import sqrt
 
 from riskparams.terms import FloatArray, frozen
 
@@ -97,6 +98,53 @@ class GarchFit:
     def unconditional_variance(self) -> float:
         """Long-run variance; infinite for an integrated recursion."""
         return self.omega / (1 - self.persistence) if self.persistence < 1 else float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentSpec:
+    """Two components of variance, a fast and a slow one, each with its own response to falls; Gaussian quasi-likelihood.
+
+    The intercept is set so that the unconditional variance is the sample's; `response_cap` bounds what the components carry.
+    """
+
+    response_cap: float = 0.9995
+
+    @property
+    def name(self) -> str:
+        """The rung as a report names it."""
+        return "GJR-normal of two components, variance-targeted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentFit:
+    """Two components in the units of the returns: `sigma2 = omega + fast + slow`.
+
+    Each component is an exponentially weighted mean, with its `decay`, of `rise` times squared rises and `fall` times
+    squared falls. `starts_spread` is the largest shortfall of log likelihood among the starting points.
+    """
+
+    spec: ComponentSpec
+    omega: float
+    fast_rise: float
+    fast_fall: float
+    fast_decay: float
+    slow_rise: float
+    slow_fall: float
+    slow_decay: float
+    log_likelihood: float
+    variance: float  # of the sample, about zero
+    n_obs: int
+    convergence: Convergence
+    starts_spread: float = 0.0
+
+    @property
+    def persistence(self) -> float:
+        """The larger root of the recursion of the expected components: what is left of a variance shock after one bar."""
+        a, b = (self.fast_rise + self.fast_fall) / 2, (self.slow_rise + self.slow_fall) / 2
+        one = self.fast_decay + (1 - self.fast_decay) * a
+        two = self.slow_decay + (1 - self.slow_decay) * b
+        across = (1 - self.fast_decay) * (1 - self.slow_decay) * a * b
+        return (one + two + sqrt((one - two) ** 2 + 4 * across)) / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
-"""The GJR-GARCH recursion, its likelihood under three innovation laws and the gradient, compiled.
+"""The variance recursions, their likelihoods and gradients, compiled.
 
-A parameter vector is `(mu, omega, rise, fall, beta, nu, skew)`: `rise` and `fall` are the responses to a squared return
-above and below the mean, alpha and alpha + gamma.
+A parameter vector of GJR-GARCH is `(mu, omega, rise, fall, beta, nu, skew)`: `rise` and `fall` are the responses to a squared
+return above and below the mean, alpha and alpha + gamma. That of two components is
+`(slow decay, omega, fast rise, fast fall, fast decay, slow rise, slow fall)`: the same length, the intercept in the same place.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from numba import njit
 
 from riskparams.terms import FloatArray, IntArray
 
-NORMAL, STUDENT_T, SKEWED_T = 0, 1, 2
+NORMAL, STUDENT_T, SKEWED_T, COMPONENTS = 0, 1, 2, 3
 MU, OMEGA, RISE, FALL, BETA, NU, SKEW = range(7)
+SLOW_DECAY, _, FAST_RISE, FAST_FALL, FAST_DECAY, SLOW_RISE, SLOW_FALL = range(7)
 
 
 @njit(cache=True, nogil=True)
@@ -54,14 +56,88 @@ def digamma(x: float) -> float:
 
 
 @njit(cache=True, nogil=True)
+def component_filter(e: FloatArray, starts: IntArray, theta: FloatArray, backcast: FloatArray) -> FloatArray:
+    """Return n + 1 conditional variances of the two-component recursion, begun anew at each index in `starts`.
+
+    sigma2 = omega + fast + slow, where each component is an exponentially weighted mean of its response to squared returns:
+    m[t+1] = decay * m[t] + (1 - decay) * (rise * up[t] + fall * down[t]).
+    """
+    slow_decay, omega, fast_rise, fast_fall, fast_decay, slow_rise, slow_fall = theta
+    n = len(e)
+    sigma2 = np.empty(n + 1)
+    fast, slow = 0.0, 0.0
+    segment = 0
+    for t in range(n + 1):
+        if t < n and segment < len(starts) and starts[segment] == t:
+            fast = 0.5 * (fast_rise + fast_fall) * backcast[segment]
+            slow = 0.5 * (slow_rise + slow_fall) * backcast[segment]
+            segment += 1
+        else:
+            square = e[t - 1] * e[t - 1]
+            below = e[t - 1] < 0
+            fast = fast_decay * fast + (1 - fast_decay) * (fast_fall if below else fast_rise) * square
+            slow = slow_decay * slow + (1 - slow_decay) * (slow_fall if below else slow_rise) * square
+        sigma2[t] = omega + fast + slow
+    return sigma2
+
+
+@njit(cache=True, nogil=True)
+def component_likelihood(e: FloatArray, theta: FloatArray, before: float, gradient: FloatArray) -> float:
+    """Return the Gaussian log likelihood of the two-component recursion and write its gradient in `theta`, shape (7,)."""
+    slow_decay, omega, fast_rise, fast_fall, fast_decay, slow_rise, slow_fall = theta
+    n = len(e)
+    up_fast, down_fast, up_slow, down_slow = 0.5 * before, 0.5 * before, 0.5 * before, 0.5 * before
+    s_fast, s_slow = 0.0, 0.0  # derivatives of the components in their decay
+    d_omega, d_fast_rise, d_fast_fall, d_fast_decay, d_slow_rise, d_slow_fall, d_slow_decay = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    log_sigma2, squares, product = 0.0, 0.0, 1.0
+    for t in range(n):
+        fast = fast_rise * up_fast + fast_fall * down_fast
+        slow = slow_rise * up_slow + slow_fall * down_slow
+        sigma2 = omega + fast + slow
+        if not sigma2 > 0.0:
+            return -inf
+        square = e[t] * e[t]
+        inverse = 1.0 / sigma2
+        share = square * inverse
+        slope = 0.5 * (share - 1.0) * inverse
+        squares += share
+        product *= sigma2
+        if t & 7 == 7 and not 1e-100 < product < 1e100:
+            log_sigma2 += log(product)
+            product = 1.0
+        d_omega += slope
+        d_fast_rise += slope * up_fast
+        d_fast_fall += slope * down_fast
+        d_fast_decay += slope * s_fast
+        d_slow_rise += slope * up_slow
+        d_slow_fall += slope * down_slow
+        d_slow_decay += slope * s_slow
+        below = 0.5 * (e[t] - abs(e[t]))
+        down = below * below
+        up = square - down
+        s_fast = fast - (fast_rise * up + fast_fall * down) + fast_decay * s_fast
+        s_slow = slow - (slow_rise * up + slow_fall * down) + slow_decay * s_slow
+        up_fast = up + fast_decay * (up_fast - up)
+        down_fast = down + fast_decay * (down_fast - down)
+        up_slow = up + slow_decay * (up_slow - up)
+        down_slow = down + slow_decay * (down_slow - down)
+    log_sigma2 += log(product)
+    gradient[OMEGA] = d_omega
+    gradient[FAST_RISE], gradient[FAST_FALL], gradient[FAST_DECAY] = d_fast_rise, d_fast_fall, d_fast_decay
+    gradient[SLOW_RISE], gradient[SLOW_FALL], gradient[SLOW_DECAY] = d_slow_rise, d_slow_fall, d_slow_decay
+    return -0.5 * (n * log(2 * pi) + log_sigma2 + squares)
+
+
+@njit(cache=True, nogil=True)
 def likelihood(e: FloatArray, law: int, theta: FloatArray, start: FloatArray, gradient: FloatArray) -> float:
     """Return the log likelihood of returns `e` and write its gradient in `theta`, shape (7,).
 
-    `law` is NORMAL, STUDENT_T (Bollerslev 1987) or SKEWED_T (Hansen 1994), each with variance 1. The variance before the
-    sample is start[0] + start[1] * mu + start[2] * mu**2. Logarithms are taken of products,
-    eight factors at a time until these leave 1e-100 to 1e100. Minus infinity where a
-    variance is not positive.
+    `law` is NORMAL, STUDENT_T (Bollerslev 1987) or SKEWED_T (Hansen 1994), each with variance 1, or COMPONENTS. The variance
+    before the sample is start[0] + start[1] * mu + start[2] * mu**2. Logarithms are taken of products, eight factors at a
+    time until these leave 1e-100 to 1e100. Minus infinity where a variance is not positive.
     """
+    if law == COMPONENTS:
+        return component_likelihood(e, theta, start[0], gradient)
     mu, omega, rise, fall, beta, nu, skew = theta
     n = len(e)
     before = start[0] + (start[1] + start[2] * mu) * mu

@@ -1,7 +1,8 @@
 """The estimator of `garch` over thousands of windows: each search begins where that of the window before it ended.
 
-Windows are cut into runs of `RESTART`. A run begins cold, from several starting points, so that no window depends on how
-many came before it, nor a result on how many processes share the work.
+Windows are cut into runs. A run begins cold, from several starting points, so that no window depends on how many came before
+it, nor a result on how many processes share the work. Two components have several local maxima, and a warm search stays at the
+one it came from: there every window begins cold.
 """
 
 from __future__ import annotations
@@ -9,17 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from math import log, sqrt
+from typing import Any
 
 import numpy as np
 
 from riskparams.compute import Executor
 from riskparams.errors import ConfigError, ConstantSeries, DataError
 from riskparams.terms import FloatArray, IntArray, frozen
+from riskparams.volatility import component
 from riskparams.volatility.garch import ENDINGS, PARAMETERS, mean_square, natural, search_problem
-from riskparams.volatility.model import Convergence, GarchFit, GarchSpec, Presample
+from riskparams.volatility.model import ComponentFit, ComponentSpec, Convergence, GarchFit, GarchSpec, Presample
 from riskparams.volatility.search import climb_windows
 
-RESTART = 100
+RUN = 100  # windows
 CLOSE = 1e-5  # promised gain in log likelihood at which a window is done
 
 
@@ -45,11 +48,12 @@ class Begun(StrEnum):
 class RollingFits:
     """One fit per window, in the units of the returns; arrays are read-only, with a row per window.
 
-    `parameters` has the columns of `garch.PARAMETERS`; `variance` is the window's mean square. `starts_spread` is the largest
-    shortfall of log likelihood among starting points (0 for a warm search); `evaluations` counts passes over the returns.
+    `parameters` has the columns of `garch.PARAMETERS`, or of `component.PARAMETERS`; `variance` is the window's mean square.
+    `starts_spread` is the largest shortfall of log likelihood among starting points (0 for a warm search); `evaluations`
+    counts passes over the returns.
     """
 
-    spec: GarchSpec
+    spec: GarchSpec | ComponentSpec
     windows: IntArray
     parameters: FloatArray
     log_likelihood: FloatArray
@@ -66,27 +70,31 @@ class RollingFits:
     def __len__(self) -> int:
         return len(self.windows)
 
-    def __getitem__(self, window: int) -> GarchFit:
+    def __getitem__(self, window: int) -> GarchFit | ComponentFit:
         first, end = self.windows[window]
-        return GarchFit(
-            spec=self.spec,
-            **dict(zip(PARAMETERS, self.parameters[window].tolist(), strict=True)),
-            log_likelihood=float(self.log_likelihood[window]),
-            variance=float(self.variance[window]),
-            n_obs=int(end - first),
-            convergence=self.convergence[window],
-            starts_spread=float(self.starts_spread[window]),
-        )
+        names = PARAMETERS if isinstance(self.spec, GarchSpec) else component.PARAMETERS
+        fields: dict[str, Any] = {
+            **dict(zip(names, self.parameters[window].tolist(), strict=True)),
+            "spec": self.spec,
+            "log_likelihood": float(self.log_likelihood[window]),
+            "variance": float(self.variance[window]),
+            "n_obs": int(end - first),
+            "convergence": self.convergence[window],
+            "starts_spread": float(self.starts_spread[window]),
+        }
+        return GarchFit(**fields) if isinstance(self.spec, GarchSpec) else ComponentFit(**fields)
 
 
 @dataclass(frozen=True)
 class _Run:
     e: FloatArray
-    spec: GarchSpec
+    spec: GarchSpec | ComponentSpec
     windows: IntArray
 
 
-def fit_rolling(e: FloatArray, spec: GarchSpec, windows: IntArray, executor: Executor | None = None) -> RollingFits:
+def fit_rolling(
+    e: FloatArray, spec: GarchSpec | ComponentSpec, windows: IntArray, executor: Executor | None = None
+) -> RollingFits:
     """Return the maximum-likelihood fit of every window of the returns `e`, shape (n,).
 
     `windows` has shape (m, 2): first index and end of each, in an order in which neighbours overlap. The result is the same
@@ -100,8 +108,9 @@ def fit_rolling(e: FloatArray, spec: GarchSpec, windows: IntArray, executor: Exe
     """
     _refuse(e, windows)
     runs = []
-    for begin in range(0, len(windows), RESTART):
-        part = windows[begin : begin + RESTART]
+    length = RUN if isinstance(spec, GarchSpec) else 1
+    for begin in range(0, len(windows), length):
+        part = windows[begin : begin + length]
         low, high = int(part[:, 0].min()), int(part[:, 1].max())
         runs.append(_Run(np.ascontiguousarray(e[low:high]), spec, part - low))
     found = (executor or Executor()).map(_fit_run, runs)
@@ -134,9 +143,14 @@ def _fit_run(run: _Run) -> tuple[FloatArray, FloatArray, FloatArray, IntArray, I
     spec = run.spec
     first, end = run.windows[0]
     scale = sqrt(mean_square(run.e[first:end])) or 1.0
-    problem = search_problem(spec)
+    free, mean, whole = False, False, False
+    if isinstance(spec, GarchSpec):
+        problem = search_problem(spec)
+        free, mean, whole = not spec.targeted, spec.constant_mean, spec.presample is Presample.MEAN_SQUARE
+    else:
+        problem = component.component_problem(spec)
     y, value, size, ending, begun, disagreement, passes = climb_windows(
-        run.e / scale, run.windows, problem.law, spec.targeted, spec.constant_mean, spec.presample is Presample.MEAN_SQUARE,
+        run.e / scale, run.windows, problem.law, not free, mean, whole,
         problem.origin, problem.chart, problem.walls, problem.limit, problem.starts, CLOSE,
     )  # fmt: skip
     if not size.min() > 0:
@@ -144,4 +158,5 @@ def _fit_run(run: _Run) -> tuple[FloatArray, FloatArray, FloatArray, IntArray, I
             f"window {int(np.argmin(size))} of a run of {len(size)} holds no movement: leave dead spells out before fitting"
         )
     likelihood = value - (run.windows[:, 1] - run.windows[:, 0]) * log(scale)
-    return natural(spec, y, scale), likelihood, size * scale**2, ending, begun, disagreement, passes
+    parameters = natural(spec, y, scale) if isinstance(spec, GarchSpec) else component.component_natural(y, scale)
+    return parameters, likelihood, size * scale**2, ending, begun, disagreement, passes

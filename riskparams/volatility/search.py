@@ -9,15 +9,32 @@ Goldfarb & Shanno). A search continued on the next window keeps it: a bar more a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf
 
 import numpy as np
 from numba import njit
 
-from riskparams.terms import FloatArray, IntArray
-from riskparams.volatility.recursions import NORMAL, NU, OMEGA, likelihood
+from riskparams.terms import FloatArray, IntArray, frozen
+from riskparams.volatility.recursions import NU, OMEGA, SKEWED_T, STUDENT_T, likelihood
 
 CONVERGED, ITERATION_LIMIT, FAILED = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a spec lets the search move: `y = origin + chart @ x`, inside `walls @ x <= limit`, for mean square 1."""
+
+    law: int
+    origin: FloatArray
+    chart: FloatArray
+    walls: FloatArray
+    limit: FloatArray
+    starts: FloatArray  # a point of the chart in each row
+
+    def __post_init__(self) -> None:
+        for name in ("origin", "chart", "walls", "limit", "starts"):
+            frozen(getattr(self, name))
 
 
 @njit(cache=True, nogil=True)
@@ -29,10 +46,11 @@ def ascent(
     for i in range(7):
         for j in range(len(x)):
             theta[i] += chart[i, j] * x[j]
-    if law != NORMAL:
+    if law in (STUDENT_T, SKEWED_T):
         theta[NU] = 1.0 / theta[NU]
     value = likelihood(e, law, theta, start, full)
-    full[NU] *= -theta[NU] * theta[NU]
+    if law in (STUDENT_T, SKEWED_T):
+        full[NU] *= -theta[NU] * theta[NU]
     for j in range(len(x)):
         slope[j] = 0.0
         for i in range(7):

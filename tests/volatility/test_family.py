@@ -26,7 +26,7 @@ from riskparams.volatility.family import (
     innovation_law,
     to_json,
 )
-from riskparams.volatility.model import Convergence, EwmaSpec, GarchFit, GarchSpec, Innovations
+from riskparams.volatility.model import ComponentFit, ComponentSpec, Convergence, EwmaSpec, GarchFit, GarchSpec, Innovations
 from riskparams.volatility.zoo import ZooFit, ZooSpec, ZooVolatility
 
 GARCHES = [
@@ -40,6 +40,7 @@ MEMBERS: dict[str, Spec] = {
     for spec in (
         *GARCHES,
         EwmaSpec(decay=0.94),
+        ComponentSpec(),
         BetaTEgarchSpec(),
         ZooSpec(volatility=ZooVolatility.EGARCH),
         ZooSpec(volatility=ZooVolatility.TARCH),
@@ -76,6 +77,18 @@ def slow_garch(e: FloatArray, fit: GarchFit) -> list[float]:
     sigma2 = [fit.omega + (fit.alpha + fit.gamma / 2 + fit.beta) * past]
     for value in e:
         sigma2.append(fit.omega + (fit.alpha + fit.gamma * (value < 0)) * value**2 + fit.beta * sigma2[-1])
+    return sigma2
+
+
+def slow_components(e: FloatArray, fit: ComponentFit) -> list[float]:
+    past = textbook_presample(e)
+    fast, slow = (fit.fast_rise + fit.fast_fall) / 2 * past, (fit.slow_rise + fit.slow_fall) / 2 * past
+    sigma2 = [fit.omega + fast + slow]
+    for value in e:
+        quick, lasting = (fit.fast_fall, fit.slow_fall) if value < 0 else (fit.fast_rise, fit.slow_rise)
+        fast = fit.fast_decay * fast + (1 - fit.fast_decay) * quick * value**2
+        slow = fit.slow_decay * slow + (1 - fit.slow_decay) * lasting * value**2
+        sigma2.append(fit.omega + fast + slow)
     return sigma2
 
 
@@ -127,6 +140,8 @@ def slow_figarch(e: FloatArray, fit: ZooFit) -> list[float]:
 def slow_twin(e: FloatArray, fit: Fit) -> list[float]:
     if isinstance(fit, GarchFit):
         return slow_garch(e, fit)
+    if isinstance(fit, ComponentFit):
+        return slow_components(e, fit)
     if isinstance(fit, BetaTEgarchFit):
         return slow_beta_t(e, fit)
     twins: dict[ZooVolatility, Callable[[FloatArray, ZooFit], list[float]]] = {
