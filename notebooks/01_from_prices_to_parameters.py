@@ -61,7 +61,7 @@ panel.frame("close")[collateral].plot(logy=True, title=f"{pair}, SIMULATED", yla
 
 # %% [markdown]
 # ## Returns
-# Hourly returns are larger in busy hours. The hour-of-week factor, shrunk half-way to one, is divided out before a model
+# Hourly returns are larger in busy hours. The factor of hour and weekday is divided out before a model
 # sees them and multiplied back in when paths are simulated.
 
 # %%

@@ -123,21 +123,30 @@ def inspect(
     study: Annotated[str, typer.Option("--study", help="Path of a study file, or a bundled one.")] = "sample",
     prices: PricesOption = None,
     as_of: AsOfOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for a figure, ASSET.png.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Show the volatility fit and the tail of one asset.
+    """Show the volatility fit, its diagnostics, the tail and the flags of one asset.
 
-    Example: riskparams inspect ALPHA --study sample
+    Example: riskparams inspect ALPHA --study sample --out figures
     """
-    from riskparams.pipeline import inspect_asset
+    from riskparams import pipeline
+    from riskparams.proposals.inspection import inspection_tables, inspection_warnings
 
     question = _study(study)
-    found = inspect_asset(question, _panel(question, prices, as_of), asset)
+    found = pipeline.inspect_asset(question, _panel(question, prices, as_of), asset)
+    if out is not None:
+        print(f"figure: {pipeline.publish_inspection(found, out)}", file=sys.stderr)
     if json:
-        _print_json({"schema_version": 1, **found})
+        _print_json({"schema_version": 1, **found.document})
         return
-    _print_label(found["simulated"])
-    _print_table(["what", asset], [[name, _plain(value)] for name, value in found.items()])
+    _print_label(found.document["simulated"])
+    print(f"{found.document['pair']} as of {found.document['as_of']}")
+    for line in inspection_warnings(found.document):
+        print(line)
+    for table in inspection_tables(found.document):
+        print(f"\n{table.caption}")
+        _print_table(table.head, table.rows)
 
 
 @app.command()
@@ -186,6 +195,46 @@ def backtest(
         return
     _print_label(record.panel.simulated)
     _print_backtest(record)
+
+
+@app.command()
+def coverage(
+    studies: Annotated[
+        list[str], typer.Argument(help="Study files, or bundled ones; their assets are judged together.", metavar="STUDY")
+    ],
+    prices: PricesOption = None,
+    as_of: AsOfOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write every forecast: a .parquet or .csv file.")] = None,
+    models: Annotated[str, typer.Option("--models", help="Instead of the studies': names, or all.")] = "",
+    workers: WorkersOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Forecast every bar from what was known before it, and judge the forecasts; the first model is compared with the rest.
+
+    Example: riskparams coverage sample --models all --out forecasts.parquet
+    """
+    from riskparams.forecasts.model import MODELS
+    from riskparams.pipeline import coverage as forecasting
+
+    names = list(MODELS) if models == "all" else [name.strip() for name in models.split(",") if name.strip()]
+    questions = [_study(study) for study in studies]
+    if out is not None:
+        forecasting.check_target(out)
+    asked = [(question, _panel(question, prices, as_of)) for question in questions]
+    found = forecasting.run_coverage(asked, models=names, executor=_executor(workers))
+    if out is not None:
+        forecasting.write_forecasts(found, out)
+        print(f"{sum(len(one.forecasts) for one in found.series):,} forecasts in {out}", file=sys.stderr)
+    if json:
+        _print_json({"schema_version": 1, **found.to_dict()})
+        return
+    _print_label(found.simulated)
+    for title, header, rows, words in forecasting.judgement_tables(found):
+        print(title)
+        _print_table(header, rows)
+        for line in words:
+            print(line)
+        print()
 
 
 @app.command()
@@ -363,12 +412,6 @@ def _metric(metric: Mapping[str, Any]) -> str:
         return "0 (none seen)"
     low, high = (f"{metric[key]:.3g}" if metric[key] is not None else "-" for key in ("low", "high"))
     return f"{metric['point']:.3g} [{low}, {high}]"
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return ", ".join(_plain(item) for item in value) if isinstance(value, list | tuple) else str(value)
 
 
 def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -43,23 +43,24 @@ class Returns:
 
     def since(self, start: int) -> Returns:
         """Return the bars that closed after `start` (nanoseconds)."""
-        return self._from(int(np.searchsorted(self.time, start, side="right")))
+        return self.rows(int(np.searchsorted(self.time, start, side="right")), len(self))
 
     def last_segment(self) -> Returns:
         """Return the bars after the newest long gap."""
-        return self._from(int(np.searchsorted(self.segment, self.segment[-1])))
+        return self.rows(int(np.searchsorted(self.segment, self.segment[-1])), len(self))
 
-    def _from(self, first: int) -> Returns:
+    def rows(self, first: int, end: int) -> Returns:
+        """Return the bars from index `first` up to, not including, `end`."""
         return Returns(
             pair=self.pair,
-            time=self.time[first:],
-            value=self.value[first:],
-            low=self.low[first:],
-            slot=self.slot[first:],
-            segment=self.segment[first:],
+            time=self.time[first:end],
+            value=self.value[first:end],
+            low=self.low[first:end],
+            slot=self.slot[first:end],
+            segment=self.segment[first:end],
             bar=self.bar,
             slots=self.slots,
-            next_slot=self.next_slot,
+            next_slot=self.next_slot if end == len(self) else int(self.slot[end]),
         )
 
 
@@ -69,7 +70,7 @@ def slots_of(bar: int, calendar: Calendar) -> int:
     >>> slots_of(HOUR, Calendar.CONTINUOUS), slots_of(4 * HOUR, Calendar.CONTINUOUS), slots_of(DAY, Calendar.CONTINUOUS)
     (168, 42, 1)
     """
-    whole = bar < DAY and WEEK % bar == 0 and calendar is Calendar.CONTINUOUS
+    whole = bar < DAY and DAY % bar == 0 and calendar is Calendar.CONTINUOUS
     return WEEK // bar if whole else 1
 
 
@@ -144,19 +145,31 @@ def log_returns(panel: PricePanel, pair: Pair) -> Returns:
 
 
 def hour_factor(returns: Returns) -> FloatArray:
-    """Return the relative size of returns by hour of the week, shrunk half-way to 1, with mean square 1 over the returns.
+    """Return the relative size of returns by hour of the week, with mean square 1 over the returns.
 
-    One value a slot; bars shorter than an hour share that of their hour. Read from mean absolute returns, which one crash
-    cannot move far; `[1.0]` where there is one slot.
+    A factor of the hour of the day times one of the day of the week, from mean absolute returns, which one crash cannot move
+    far, and a quarter of it given back to 1: 31 numbers, because 168 free ones follow the noise of a year. One value a slot;
+    bars shorter than an hour share that of their hour; `[1.0]` where there is one slot.
     """
     if returns.slots == 1:
         return np.ones(1)
-    size = np.abs(returns.value)
+    size = np.abs(returns.value) / np.abs(returns.value).mean()
     shared = max(1, HOUR // returns.bar)
-    hour, hours = returns.slot // shared, returns.slots // shared
-    count = np.bincount(hour, minlength=hours)
-    total = np.bincount(hour, weights=size, minlength=hours)
-    relative = np.where(count > 0, total / np.maximum(count, 1) / size.mean(), 1.0)
-    factor = np.repeat(1.0 + 0.5 * (relative - 1.0), shared)
+    bars = returns.slots // 7
+    hour, weekday = returns.slot % bars // shared, returns.slot // bars
+    hours = bars // shared
+    of_hour, of_day = np.ones(hours), np.ones(7)
+    for _ in range(4):
+        of_hour = _relative(size / of_day[weekday], hour, hours)
+        of_day = _relative(size / of_hour[hour], weekday, 7)
+    factor = 1.0 + 0.75 * (np.outer(of_day, np.repeat(of_hour, shared)).ravel() - 1.0)
     scaled: FloatArray = factor / np.sqrt(np.mean(factor[returns.slot] ** 2))
     return scaled
+
+
+def _relative(size: FloatArray, group: IntArray, groups: int) -> FloatArray:
+    """Return the mean of each group, 1 where it is empty and never below 0.05."""
+    count = np.bincount(group, minlength=groups)
+    total = np.bincount(group, weights=size, minlength=groups)
+    means: FloatArray = np.maximum(np.where(count > 0, total / np.maximum(count, 1), 1.0), 0.05)
+    return means

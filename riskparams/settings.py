@@ -17,6 +17,7 @@ from riskparams.backtest.liquidation import LiquidationRules
 from riskparams.backtest.positions import Cohort
 from riskparams.errors import ConfigError, GuardrailError, ParameterError
 from riskparams.execution import LiquidationHorizon
+from riskparams.forecasts.model import models_named
 from riskparams.parameters.appetite import RiskAppetite
 from riskparams.parameters.penalty import LiquidationCosts
 from riskparams.parameters.policy import PairTask
@@ -194,6 +195,26 @@ class BacktestSection(_Section):
         return self
 
 
+class CoverageSection(_Section):
+    """[coverage]: one-bar forecasts, out of sample; the window grows from `min_window` to `window`."""
+
+    models: Annotated[list[str], Field(min_length=1)] = ["component"]
+    window: Span = timedelta(days=730)
+    min_window: Span = timedelta(days=365)
+    refit: Span = timedelta(days=7)
+    start: Moment | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min_window > self.window:
+            raise ValueError(f"min_window of {self.min_window.days} days is longer than the window of {self.window.days}")
+        try:
+            models_named(self.models)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
 class ParametersTable(_Section):
     """Risk parameters as a study writes them; `source` and `dated` say where live ones were read."""
 
@@ -258,6 +279,7 @@ class Study(_Section):
     appetite: AppetiteSection = AppetiteSection()
     execution: ExecutionSection = ExecutionSection()
     backtest: BacktestSection | None = None
+    coverage: CoverageSection = CoverageSection()
     pairs: Annotated[list[PairSection], Field(min_length=1)]
 
     @model_validator(mode="after")

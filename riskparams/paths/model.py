@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from riskparams.errors import InsufficientData
+from riskparams.paths.flags import fit_flags
 from riskparams.paths.pool import History, Pool, build_pool
 from riskparams.prices.panel import LONGEST_RECESS, PricePanel
-from riskparams.returns import Returns, log_returns
+from riskparams.returns import Returns, log_returns, pair_candles
 from riskparams.tails.gpd import TailFit, TailSpec, fit_tail
 from riskparams.terms import DAY, FloatArray, Pair, iso
 from riskparams.volatility.ewma import default_ewma
@@ -77,6 +78,9 @@ def fit_path_model(panel: PricePanel, pair: Pair, reference: Pair, spec: ModelSp
     returns = log_returns(panel, pair)
     panel.refuse_stale(str(pair), int(returns.time[-1]))
     own, fit = _history(returns, spec)
+    spans = {"window_days": spec.window_days, "history_days": spec.history_days}
+    warned = fit_flags(pair_candles(panel, pair), returns, fit, own.state, **spans)
+    fit = replace(fit, flags=(*fit.flags, *warned))
     if reference == pair:
         lender = own
     else:

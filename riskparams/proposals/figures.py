@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from riskparams.proposals import series
@@ -37,13 +38,9 @@ def figures(evidence: Evidence) -> dict[str, bytes]:
     A chart for which the evidence holds nothing is left out: parameters through time without a walk-forward, the
     backtest without one.
     """
-    import matplotlib
-
     data = settled(evidence.data)
     drawn: dict[str, bytes] = {}
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
+    with house_style():
         for pair, name in zip(data["pairs"], slugs(data["pairs"]), strict=True):
             if pair["prices"]["date"]:
                 drawn[f"figures/{name}-price.png"] = _png(_price(pair), data)
@@ -55,7 +52,19 @@ def figures(evidence: Evidence) -> dict[str, bytes]:
     return drawn
 
 
-def _figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw in the style of the reports, whatever the reader's own settings are."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        yield
+
+
+def canvas(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
+    """Return an empty figure of 1200 by 700 pixels and its axes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -68,8 +77,13 @@ def _figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, An
 def _png(figure: Figure, data: Document) -> bytes:
     study = data["study"]
     words = f"{study['name']}, as of {study['as_of'][:10]}, run {study['run_id']}"
+    return png(figure, words, simulated=study["simulated"])
+
+
+def png(figure: Figure, words: str, *, simulated: bool) -> bytes:
+    """Return a figure as PNG bytes, with words on where it is from, and marked when its prices were simulated."""
     figure.supxlabel(words, x=0.995, ha="right", fontsize=9, color="#666666")
-    if study["simulated"]:
+    if simulated:
         figure.text(0.5, 0.5, "SIMULATED", fontsize=90, color="#000000", alpha=0.06, rotation=28, ha="center", va="center",
                     weight="bold")  # fmt: skip
     buffer = io.BytesIO()
@@ -81,7 +95,7 @@ def _price(pair: Document) -> Figure:
     import numpy as np
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    figure, axes = _figure()
+    figure, axes = canvas()
     shown = [row for row, day in enumerate(pair["prices"]["date"]) if day >= series.first_shown(pair)]
     days = np.array([pair["prices"]["date"][row] for row in shown], dtype="datetime64[D]")
     axes.plot(days, [pair["prices"]["close"][row] for row in shown], color="#333333", lw=1.4, label="Daily close")
@@ -117,7 +131,7 @@ def _price(pair: Document) -> Figure:
 
 
 def _haircut(pair: Document) -> Figure:
-    figure, axes = _figure()
+    figure, axes = canvas()
     parts, laws = series.parts(pair), series.law_points(pair)
     cut = pair["recommended"]["haircut"]
     labels = [part.label for part in parts] + ["Haircut"] + [law.label for law in laws]
@@ -152,7 +166,7 @@ def _whisker(axes: Axes, y: float, value: float, low: float | None, high: float 
 def _parameters(pair: Document) -> Figure:
     import numpy as np
 
-    figure, grid = _figure(2, 2, sharex=True)
+    figure, grid = canvas(2, 2, sharex=True)
     history, live = pair["history"], pair["current"]
     days = np.array(series.held(pair), dtype="datetime64[D]")
     for axes, (field, (label, color)) in zip(grid.flat, series.PARAMETERS.items(), strict=True):
@@ -178,7 +192,7 @@ def _parameters(pair: Document) -> Figure:
 def _backtest(tested: Document) -> Figure:
     metrics = series.compared(tested)
     columns = (len(metrics) + 1) // 2
-    figure, grid = _figure(2, columns, squeeze=False)
+    figure, grid = canvas(2, columns, squeeze=False)
     for axes in grid.flat[len(metrics) :]:
         axes.set_axis_off()
     for axes, ((label, unit), found) in zip(grid.flat, metrics.items(), strict=False):

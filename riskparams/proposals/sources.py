@@ -23,8 +23,25 @@ FLAGS = {
     "no_triggers": "No simulated position was triggered from today's state: today's tail is not available and the other start "
     "laws set the level.",
     "liquidity_unknown": "No volume is known: the bonus is not derived, and the live one is kept where there is one.",
+    "short_history": "The unbroken history is shorter than the fit window asked for: volatility rests on fewer returns, and "
+    "on fewer kinds of market.",
+    "history_split_by_gap": "A break in the prices, too long to fill, splits the history: volatility is fitted to what "
+    "follows the newest break alone, and the filter starts anew after each.",
+    "pegged_series": "The price moves like a pegged one, around a level it returns to: volatility cannot tell how far it "
+    "falls when the peg breaks, and numbers made from it are too small for that day.",
+    "volatility_still_clustered": "Large moves still follow large moves after the fit: volatility changes in a way that the "
+    "model does not follow (Ljung-Box on squared residuals, p below 0.0001).",
+    "returns_autocorrelated": "Returns still follow from the returns before them: prices that bounce, trade thinly or are "
+    "held to a level, which a model without a mean does not know (Ljung-Box on residuals, p below 0.0001).",
+    "non_convergence": "The search for the parameters of a better volatility model did not converge, so that model is not "
+    "used.",
+    "below_min_window": "The unbroken history is shorter than min_window: no recommendation is made from it.",
+    "feed_ended": "The prices end before the date asked for: what is shown is as of their last bar, and no recommendation is "
+    "made.",
     "tail_variance_undefined": "The fitted tail is so heavy that it has no finite variance.",
     "tail_mean_undefined": "The fitted tail is so heavy that it has no finite mean.",
+    "tail_all_thresholds_rejected": "No threshold of the scan left losses that a Pareto tail describes: the top share is used.",
+    "tail_too_few_thresholds": "There were too few losses to scan thresholds: the top share is used.",
 }
 
 

@@ -13,7 +13,12 @@ from riskparams.volatility.search import Problem
 
 NU_BOUNDS = (2.05, 500.0)  # as in arch
 SKEW_BOUND = 0.99
-STARTS = ((0.05, 0.05, 0.90, 6.0), (0.10, 0.02, 0.80, 5.0), (0.03, 0.02, 0.95, 4.0))  # alpha, gamma, beta, nu
+STARTS = (  # alpha, gamma, beta, nu
+    (0.05, 0.05, 0.90, 6.0),
+    (0.10, 0.02, 0.80, 5.0),
+    (0.03, 0.02, 0.95, 4.0),
+    (0.03, 0.00, 0.00, 5.0),  # for returns without memory; where they have one it often stops lower: not in the spread
+)
 CAREFUL = 1e-9  # promised gain in log likelihood at which a search ends
 PARAMETERS = ("mu", "omega", "alpha", "gamma", "beta", "nu", "skew")
 LAWS = {
@@ -143,7 +148,7 @@ def fit_garch(e: FloatArray, spec: GarchSpec) -> GarchFit:
         variance=scale**2,
         n_obs=len(e),
         convergence=ENDINGS[ending],
-        starts_spread=value - min(values) if np.isfinite(values).all() else inf,
+        starts_spread=value - min(values[:-1]) if np.isfinite(values[:-1]).all() else inf,
     )
 
 

@@ -48,6 +48,7 @@ def fit_volatility(returns: Returns, ladder: Ladder) -> VolatilityFit:
     factor = hour_factor(returns)
     e = returns.value / factor[returns.slot]
     rejected: list[tuple[str, str]] = []
+    stopped = False
     for spec in ladder:
         flags: tuple[str, ...] = ()
         if isinstance(spec, EwmaSpec):
@@ -59,12 +60,13 @@ def fit_volatility(returns: Returns, ladder: Ladder) -> VolatilityFit:
             fit = fit_garch(e, spec)
             reason = rejection(fit)
             if reason:
+                stopped = stopped or fit.convergence is not Convergence.CONVERGED
                 rejected.append((spec.name, reason))
                 continue
             if fit.persistence >= spec.persistence_cap - 1e-6:
                 flags = ("near_integrated",)
         if rejected:
-            flags = (*flags, "fallback_model")
+            flags = (*flags, "fallback_model", *(("non_convergence",) if stopped else ()))
         return VolatilityFit(
             garch=fit,
             hour_factor=factor,

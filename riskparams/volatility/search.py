@@ -19,6 +19,7 @@ from riskparams.terms import FloatArray, IntArray, frozen
 from riskparams.volatility.recursions import NU, OMEGA, SKEWED_T, STUDENT_T, likelihood
 
 CONVERGED, ITERATION_LIMIT, FAILED = 0, 1, 2
+FAR = 0.05  # log likelihood per return by which the start without memory may begin below the best and still be worth a climb
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,7 @@ def climb_windows(
     point, value, size = np.empty((m, 7)), np.empty(m), np.empty(m)
     ending, begun, passes = np.empty(m, dtype=np.int64), np.zeros(m, dtype=np.int64), np.zeros(m, dtype=np.int64)
     disagreement = np.zeros(m)
-    x, spread = np.zeros(k), np.zeros((k, k))
+    x, spread, slope = np.zeros(k), np.zeros((k, k)), np.empty(k)
     omega_at = 1 if constant_mean else 0
     for w in range(m):
         part = e[windows[w, 0] : windows[w, 1]]
@@ -268,11 +269,16 @@ def climb_windows(
                     trial[omega_at] *= size[w]
                 if constant_mean:
                     trial[0] = part.mean() / chart[0, 0]
+                if s == len(starts) - 1:  # the start without memory
+                    passes[w] += 1
+                    if ascent(part, law, origin_here, chart_here, start, trial, slope) < value[w] - FAR * len(part):
+                        continue
                 reached, end, made = climb(
                     part, law, origin_here, chart_here, start, walls, limit_here, trial, learned, False, enough, 200
                 )
                 passes[w] += made
-                lowest = min(lowest, reached)
+                if s < len(starts) - 1:
+                    lowest = min(lowest, reached)
                 if s == 0 or reached > value[w]:
                     value[w], ending[w] = reached, end
                     x[:], spread[:] = trial, learned

@@ -1,0 +1,326 @@
+"""Out-of-sample forecasts of every asset of one or more studies, judged series by series and against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from riskparams.backtest.judgement import Judgement, judge_forecasts
+from riskparams.backtest.league import (
+    WEEKS,
+    Scored,
+    against_first,
+    average_of_members,
+    confidence_set,
+    members_over_time,
+    score_forecasts,
+)
+from riskparams.compute import Executor
+from riskparams.errors import ConfigError
+from riskparams.forecasts.model import ForecastModel, bar_name, models_named
+from riskparams.forecasts.walk import LEVELS, Forecasts, ForecastSchedule, walk_forecasts
+from riskparams.prices.panel import PricePanel
+from riskparams.returns import Returns, log_returns
+from riskparams.runs.record import writable
+from riskparams.settings import CoverageSection, Study
+from riskparams.terms import DAY, Pair, day, nanoseconds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AVERAGE = "confidence-set"
+
+
+@dataclass(frozen=True)
+class _Task:
+    returns: Returns
+    model: ForecastModel
+    schedule: ForecastSchedule
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One model's forecasts of one asset and what the tests say of them, by level."""
+
+    forecasts: Forecasts
+    judged: dict[float, Judgement]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoverageRun:
+    """Every forecast of a run, judged; `tables` holds one comparison per bar length and level."""
+
+    series: tuple[Series, ...]
+    tables: tuple[dict[str, Any], ...]
+    simulated: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the judgement as JSON can hold it."""
+        return {
+            "simulated": self.simulated,
+            "tables": list(self.tables),
+            "series": [
+                {
+                    "asset": one.forecasts.asset,
+                    "bar": bar_name(one.forecasts.bar),
+                    "model": one.forecasts.model,
+                    "level": level,
+                    "refits": one.forecasts.refits,
+                    "flags": dict(one.forecasts.flags),
+                    **found.to_dict(),
+                }
+                for one in self.series
+                for level, found in one.judged.items()
+            ],
+        }
+
+
+def run_coverage(
+    asked: Sequence[tuple[Study, PricePanel]], *, models: Sequence[str] = (), executor: Executor | None = None
+) -> CoverageRun:
+    """Return the forecasts of each study's collaterals by each model, judged; `models` overrides the studies' choice.
+
+    Forecasts of assets with bars of the same length are compared together, against the model named first.
+    """
+    tasks = []
+    for study, panel in asked:
+        section = study.coverage
+        schedule = _schedule(section)
+        chosen = models_named(list(models or section.models))
+        assets = dict.fromkeys(task.pair.collateral for task in study.tasks())
+        for asset in assets:
+            returns = log_returns(panel, Pair(asset, panel.numeraire))
+            tasks += [_Task(returns, model, schedule, study.study.seed) for model in chosen]
+    series = (executor or Executor()).map(_series, tasks)
+    tables = []
+    for bar in sorted({one.forecasts.bar for one in series}, reverse=True):
+        group = [one for one in series if one.forecasts.bar == bar]
+        seed = asked[0][0].study.seed
+        if len({one.forecasts.model for one in group}) > 1:
+            averaged, terms, spread = _averaged(group, seed)
+            series += averaged
+            tables += [_table(group + averaged, level, seed) | {"members": terms, "range": spread} for level in LEVELS]
+        else:
+            tables += [_table(group, level, seed) for level in LEVELS]
+    return CoverageRun(series=tuple(series), tables=tuple(tables), simulated=any(panel.simulated for _, panel in asked))
+
+
+def _schedule(section: CoverageSection) -> ForecastSchedule:
+    def span(duration: timedelta) -> int:
+        return round(duration / timedelta(microseconds=1)) * 1_000
+
+    return ForecastSchedule(
+        window=span(section.window),
+        min_window=span(section.min_window),
+        refit=span(section.refit),
+        start=nanoseconds(section.start) if section.start else None,
+    )
+
+
+def _series(task: _Task) -> Series:
+    return _judged(walk_forecasts(task.returns, task.model, task.schedule), task.seed)
+
+
+def _judged(found: Forecasts, seed: int) -> Series:
+    block = WEEKS * 7 * DAY / ((int(found.time[-1]) - int(found.time[0])) / max(len(found) - 1, 1))
+    return Series(
+        forecasts=found,
+        judged={
+            level: judge_forecasts(
+                found.realised, found.value_at_risk[:, column], found.expected_shortfall[:, column], level, seed=seed,
+                mean_block=min(block, len(found) / 2),
+            )
+            for column, level in enumerate(found.levels)
+        },
+    )  # fmt: skip
+
+
+def _scored(group: Sequence[Series], level: float) -> Scored:
+    by_model: dict[str, dict[str, Any]] = {}
+    for one in group:
+        said = one.forecasts
+        column = said.levels.index(level)
+        row = (said.time, said.realised, said.value_at_risk[:, column], said.expected_shortfall[:, column])
+        by_model.setdefault(said.model, {})[said.asset] = row
+    return score_forecasts(by_model, level)
+
+
+def _averaged(group: Sequence[Series], seed: int) -> tuple[list[Series], list[dict[str, Any]], dict[str, Any]]:
+    """Return the average of the confidence set as one more model, who was in it when, and how far its members lie apart."""
+    scored = [_scored(group, level) for level in LEVELS]
+    both = Scored(
+        assets=scored[0].assets,
+        time=scored[0].time,
+        scores={name: np.add(*(one.scores[name] for one in scored)) for name in scored[0].scores},
+    )
+    members = members_over_time(both, seed=seed)
+    final = confidence_set(both, seed=seed).kept
+    by_asset: dict[str, dict[str, Forecasts]] = {}
+    for one in group:
+        by_asset.setdefault(one.forecasts.asset, {})[one.forecasts.model] = one.forecasts
+    found, low, high = [], [], []
+    for said in by_asset.values():
+        first = next(iter(said.values()))
+        losses = {name: one.value_at_risk for name, one in said.items()}
+        shortfalls = {name: one.expected_shortfall for name, one in said.items()}
+        average = replace(
+            first,
+            model=AVERAGE,
+            value_at_risk=average_of_members(first.time, losses, members),
+            expected_shortfall=average_of_members(first.time, shortfalls, members),
+            refits=len(members),
+            flags={},
+        )
+        found.append(_judged(average, seed))
+        kept = np.array([losses[name] for name in final])
+        middle = kept.mean(axis=0)
+        low.append(float(np.median(kept.min(axis=0) / middle)))
+        high.append(float(np.median(kept.max(axis=0) / middle)))
+    terms = [{"from": date, "members": list(names)} for date, names in members]
+    return found, terms, {"members": list(final), "low": median(low), "high": median(high)}
+
+
+def _table(group: Sequence[Series], level: float, seed: int) -> dict[str, Any]:
+    scored = _scored(group, level)
+    ours = next(iter(scored.scores))
+    versus = against_first(scored, seed=seed)
+    kept = confidence_set(scored, seed=seed).kept if versus else (ours,)
+    rows = []
+    for model, scores in scored.scores.items():
+        judged = [one.judged[level] for one in group if one.forecasts.model == model]
+        ratios = [one.es_ratio for one in judged if one.es_ratio is not None]
+        other = versus.get(model)
+        rows.append({
+            "model": model,
+            "bars": sum(one.bars for one in judged),
+            "hits": sum(one.hits for one in judged),
+            "hit_rate_over_target": sum(one.hits for one in judged) / sum(one.expected for one in judged),
+            "kupiec_rejected": sum(one.kupiec_p < 0.05 for one in judged),
+            "kupiec_corrected_rejected": sum(one.clustered_scaled_p < 0.05 for one in judged),
+            "kupiec_corrected_z_rejected": sum(one.clustered_p < 0.05 for one in judged),
+            "conditional_coverage_passed": sum(one.conditional_coverage_p >= 0.05 for one in judged),
+            "dynamic_quantile_passed": sum(one.dynamic_quantile_p >= 0.05 for one in judged),
+            "dynamic_quantile_var_passed": sum(one.dynamic_quantile_var_p >= 0.05 for one in judged),
+            "es_ratio_median": median(ratios) if ratios else None,
+            "fz0": float(np.nanmean(scores)),
+            "first_less_this": other.difference if other else None,
+            "p_first_better": other.p_lower if other else None,
+            "p_first_worse": other.p_higher if other else None,
+            "in_confidence_set": model in kept,
+        })  # fmt: skip
+    return {
+        "bar": bar_name(group[0].forecasts.bar),
+        "level": level,
+        "assets": list(scored.assets),
+        "from": int(scored.time[0]),
+        "to": int(scored.time[-1]),
+        "rows": rows,
+    }
+
+
+def forecast_table(found: CoverageRun) -> pd.DataFrame:
+    """Return every forecast as a row: asset, time, bar, model, var_975, var_990, es_975, es_990, realised, made_at.
+
+    Losses are log and positive when the price fell; `time` is the close of the bar that is forecast, `made_at` that of the last
+    bar known then.
+    """
+    import pandas as pd
+
+    parts = []
+    for one in found.series:
+        said = one.forecasts
+        parts.append(
+            pd.DataFrame(
+                {
+                    "asset": said.asset,
+                    "time": pd.to_datetime(said.time, utc=True),
+                    "bar": bar_name(said.bar),
+                    "model": said.model,
+                    "var_975": said.value_at_risk[:, 0],
+                    "var_990": said.value_at_risk[:, 1],
+                    "es_975": said.expected_shortfall[:, 0],
+                    "es_990": said.expected_shortfall[:, 1],
+                    "realised": said.realised,
+                    "made_at": pd.to_datetime(said.made_at, utc=True),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def check_target(path: Path) -> None:
+    """Raise `ConfigError` unless forecasts can be written to `path`, before work is spent on them."""
+    if path.suffix not in (".parquet", ".csv"):
+        raise ConfigError(f"--out {path}: expected a name that ends in .parquet or .csv")
+    writable(path.parent)
+
+
+def write_forecasts(found: CoverageRun, path: Path) -> None:
+    """Write the table of forecasts as Parquet, or as CSV where the name ends so; whole or not at all."""
+    check_target(path)
+    table, draft = forecast_table(found), path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".csv":
+            table.to_csv(draft, index=False)
+        else:
+            table.to_parquet(draft, index=False)
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error}") from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def judgement_tables(found: CoverageRun) -> list[tuple[str, list[str], list[list[str]], list[str]]]:
+    """Return title, header, rows and closing words of each table, as text."""
+    header = [
+        "model", "missed/target", "Kupiec", "clustered", "CC", "DQ", "DQ+VaR", "ES ratio", "FZ0", "first less it", "p better",
+        "p worse", "in set",
+    ]  # fmt: skip
+    tables = []
+    for table in found.tables:
+        count = len(table["assets"])
+        rows = []
+        for row in table["rows"]:
+            ratio, less = row["es_ratio_median"], row["first_less_this"]
+            rows.append(
+                [
+                    row["model"],
+                    f"{row['hit_rate_over_target']:.3f}",
+                    str(row["kupiec_rejected"]),
+                    str(row["kupiec_corrected_rejected"]),
+                    *(
+                        str(row[f"{name}_passed"])
+                        for name in ("conditional_coverage", "dynamic_quantile", "dynamic_quantile_var")
+                    ),
+                    "-" if ratio is None else f"{ratio:.3f}",
+                    f"{row['fz0']:.4f}",
+                    *(
+                        ["-"] * 3
+                        if less is None
+                        else [f"{less:+.4f}", f"{row['p_first_better']:.3f}", f"{row['p_first_worse']:.3f}"]
+                    ),
+                    "yes" if row["in_confidence_set"] else "no",
+                ]
+            )
+        title = (
+            f"{table['bar']} bars, level {table['level']:.1%}, {count} series, {table['rows'][0]['bars']:,} forecasts each, "
+            f"{day(table['from'])} to {day(table['to'])}"
+        )
+        words = []
+        if "range" in table:
+            apart = table["range"]
+            words.append(
+                f"Confidence set at the end: {', '.join(apart['members'])}; its members lie {apart['low'] - 1:+.1%} to "
+                f"{apart['high'] - 1:+.1%} around their mean (medians)."
+            )
+        tables.append((title, header, rows, words))
+    return tables

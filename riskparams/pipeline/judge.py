@@ -1,0 +1,189 @@
+"""One pair: recommended as of today, walked forward through the past, replayed against the prices and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from zlib import crc32
+
+import numpy as np
+
+from riskparams.backtest.liquidation import Intrabar
+from riskparams.backtest.metrics import compare, measure
+from riskparams.backtest.positions import draw_book
+from riskparams.backtest.replay import BacktestResult, replay
+from riskparams.backtest.schedule import ParameterSchedule, PublishedDrops
+from riskparams.backtest.trigger_coverage import TriggerOutcomes, pooled_coverage, trigger_coverage
+from riskparams.backtest.walk_forward import refit_dates, walk_forward
+from riskparams.errors import ConfigError, InsufficientData
+from riskparams.parameters.policy import PairPolicy, PairTask
+from riskparams.parameters.recommend import Recommendation
+from riskparams.prices.panel import Calendar, PricePanel
+from riskparams.proposals.evidence import TestedPair
+from riskparams.returns import pair_candles
+from riskparams.settings import PairSection, Study
+from riskparams.terms import DAY, FloatArray, iso, nanoseconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairOutcome:
+    """What a run knows about one pair: the headline recommendation, the walk-forward and its replays."""
+
+    recommendation: Recommendation
+    history: tuple[tuple[int, Recommendation], ...] = ()
+    results: Mapping[str, BacktestResult] | None = None
+    best_intrabar: Mapping[str, BacktestResult] | None = None
+    coverage: TriggerOutcomes | None = None
+
+
+@dataclass(frozen=True)
+class PairJob:
+    """One pair of a study, with the prices it may see; `judged=False` leaves the backtest out."""
+
+    study: Study
+    section: PairSection
+    task: PairTask
+    panel: PricePanel
+    judged: bool
+
+
+def pair_outcome(job: PairJob) -> PairOutcome:
+    """Return the headline recommendation of a pair, and what the backtest of its study says about it.
+
+    Raises `ConfigError` for a period without time in it and `InsufficientData` for one without history.
+    """
+    headline = PairPolicy(job.task)(job.panel)
+    tested = job.study.backtest
+    if tested is None or not job.judged:
+        return PairOutcome(recommendation=headline)
+    start = nanoseconds(tested.start)
+    last = int(job.panel[job.task.pair.collateral].time[-1])
+    end = last if tested.end is None else min(nanoseconds(tested.end) + DAY, last)
+    if end <= start + job.panel.bar:
+        raise ConfigError(
+            f"the backtest would start {iso(start)} and end {iso(end)}: "
+            "choose a later as-of date or an earlier [backtest] start"
+        )
+    refit, refresh = (round(span / timedelta(microseconds=1)) * 1_000 for span in (tested.refit, tested.ttc_refresh))
+    task = replace(job.task, paths=tested.paths, refine=False)
+    policy = _when_known(PairPolicy(task, anchor=start, refresh=refresh))
+    listed = max(int(bars.time[0]) for asset, bars in job.panel.candles.items() if asset in task.assets)
+    dates = [date for date in refit_dates(start, end - job.panel.bar, refit) if date >= listed]
+    said = walk_forward(job.panel, policy, dates)
+    history = tuple((effective, found) for effective, found in said if found is not None)
+    if not history:
+        raise InsufficientData(
+            f"{task.pair}: no date between {iso(start)} and {iso(end)} has the history that min_window asks for"
+        )
+    return _judge(job, headline, history, end)
+
+
+def _when_known(policy: PairPolicy) -> Callable[[PricePanel], Recommendation | None]:
+    def recommend_or_wait(panel: PricePanel) -> Recommendation | None:
+        try:
+            return policy(panel)
+        except InsufficientData:
+            return None
+
+    return recommend_or_wait
+
+
+def _judge(job: PairJob, headline: Recommendation, history: Sequence[tuple[int, Recommendation]], end: int) -> PairOutcome:
+    """Replay the same borrowers under each parameter set, and hold the published drops against the prices."""
+    assert job.study.backtest is not None
+    candles = pair_candles(job.panel, job.task.pair)
+    begin = history[0][0]
+    schedules = {"recommended": _schedule(history)}
+    current, proposed = job.task.current, job.section.judged()
+    if current:
+        schedules["current"] = ParameterSchedule.constant(current, begin)
+    if proposed:
+        schedules["proposed"] = ParameterSchedule.constant(proposed, begin)
+    rules, cohort = job.study.rules(job.panel.bar), job.study.cohort()
+    key = np.random.SeedSequence([job.task.seed, crc32(b"book"), crc32(str(job.task.pair).encode())])
+    first = next((found.parameters for _, found in history if found.parameters.max_ltv > 0), None)
+    opening = current if current and current.max_ltv > 0 else first
+    if opening is None:
+        return PairOutcome(recommendation=headline, history=tuple(history))
+    book = draw_book(cohort, job.study.backtest.accounts, opening, np.random.default_rng(key))
+    bar = job.panel.bar
+    if job.panel.calendar is Calendar.EXCHANGE:  # a session stands for its share of the year
+        bar = int(np.diff(candles.time).mean())
+    bands = {}
+    for intrabar in Intrabar:
+        rule = replace(rules, intrabar=intrabar)
+        bands[intrabar] = {
+            name: replay(candles, schedule, book, rule, cohort=cohort, start=begin, end=end, bar=bar, pair=str(job.task.pair))
+            for name, schedule in schedules.items()
+        }
+    appetite = job.task.appetite
+    tested = candles.until(end)
+    coverage = trigger_coverage(
+        tested,
+        _published(history),
+        execution_bars=rules.execution_bars,
+        follow_bars=job.panel.bars_in(appetite.follow.total_seconds(), job.task.pair.collateral),
+        every=max(1, 8 * 3_600_000_000_000 // job.panel.bar),
+        multiples=appetite.barrier_multiples,
+        asset=str(job.task.pair),
+    )
+    return PairOutcome(
+        recommendation=headline,
+        history=tuple(history),
+        results=bands[Intrabar.WORST],
+        best_intrabar=bands[Intrabar.BEST],
+        coverage=coverage,
+    )
+
+
+def _schedule(history: Sequence[tuple[int, Recommendation]]) -> ParameterSchedule:
+    def column(name: str) -> FloatArray:
+        return np.array([getattr(found.parameters, name) for _, found in history])
+
+    return ParameterSchedule(
+        effective=np.array([effective for effective, _ in history], dtype=np.int64),
+        max_ltv=column("max_ltv"),
+        liquidation_threshold=column("liquidation_threshold"),
+        liquidation_bonus=column("liquidation_bonus"),
+    )
+
+
+def _published(history: Sequence[tuple[int, Recommendation]]) -> PublishedDrops:
+    levels = tuple(history[0][1].haircut.published)
+    return PublishedDrops(
+        effective=np.array([effective for effective, _ in history], dtype=np.int64),
+        touch_move=np.array([found.touch.move for _, found in history]),
+        levels=levels,
+        drop=np.array([[found.haircut.published[level] for level in levels] for _, found in history]),
+    )
+
+
+def tested_pair(outcomes: Sequence[PairOutcome], *, seed: int, draws: int) -> TestedPair | None:
+    """Measure one pair, or several pooled; only pairs with live parameters enter a comparison with them."""
+    replayed = [outcome for outcome in outcomes if outcome.results]
+    if not replayed:
+        return None
+
+    def side(name: str, band: str) -> list[BacktestResult]:
+        return [results[name] for outcome in replayed if name in (results := getattr(outcome, band))]
+
+    names = dict.fromkeys(name for outcome in replayed for name in outcome.results or ())
+    sets = {name: measure(side(name, "results"), seed=seed, draws=draws) for name in names}
+    paired = [outcome for outcome in replayed if outcome.results and "current" in outcome.results]
+    difference = {}
+    if paired:
+        ours = [outcome.results["recommended"] for outcome in paired if outcome.results]
+        theirs = [outcome.results["current"] for outcome in paired if outcome.results]
+        difference = compare(ours, theirs, seed=seed, draws=draws)
+        if len(paired) < len(replayed):
+            sets["recommended, listed pairs"] = measure(ours, seed=seed, draws=draws)
+    triggers = [outcome.coverage for outcome in replayed if outcome.coverage is not None]
+    return TestedPair(
+        start=min(result.opened for result in side("recommended", "results")),
+        end=max(result.last for result in side("recommended", "results")),
+        sets=sets,
+        best_intrabar={name: measure(side(name, "best_intrabar"), seed=seed, draws=draws) for name in names},
+        difference=difference,
+        coverage=pooled_coverage(triggers, seed=seed, draws=draws) if any(len(found) for found in triggers) else None,
+    )
