@@ -28,7 +28,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Takes some ten minutes where RISKPARAMS_MARKET_DATA names the folder of historical prices; writes tests/benchmarks/RESULTS.md.
+# Takes some ten minutes where RISKPARAMS_MARKET_DATA names the folder of historical prices; writes tests/benchmarks/README.md.
 bench: $(READY)
 	$(BIN)/pytest tests/benchmarks -m benchmark -s
 

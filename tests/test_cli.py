@@ -189,6 +189,21 @@ def test_commands_print_json_for_programs(
     assert json.loads(capsys.readouterr().out)["pair"] == "BRAVO/USD"
 
 
+def test_inspect_writes_a_figure_and_says_where_beside_one_json_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "figures"
+    assert riskparams(monkeypatch, "inspect", "PEGD", "--out", out, "--json") == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["schema_version"] == 1
+    assert str(out / "PEGD.png") in printed.err
+    assert (out / "PEGD.png").read_bytes().startswith(b"\x89PNG")
+    assert riskparams(monkeypatch, "inspect", "PEGD") == 0
+    text = capsys.readouterr().out
+    for words in ("pegged_series: The price moves like a pegged one", "no recommendation would be made", "Ljung-Box", "Hill"):
+        assert words in text
+
+
 def test_simulated_prices_are_labelled_wherever_they_are_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 
 from riskparams.errors import ConfigError
@@ -71,10 +73,14 @@ MODELS = {
 
 
 def models_named(names: list[str]) -> list[ForecastModel]:
-    """Return the models of these names; raise `ConfigError` for one that is not offered."""
-    unknown = [name for name in names if name not in MODELS]
-    if unknown:
-        raise ConfigError(f"there is no forecast model {unknown[0]!r}: known are {', '.join(MODELS)}")
+    """Return the models of these names; raise `ConfigError` for one that is not offered, or named twice."""
+    for name, times in Counter(names).items():
+        if name not in MODELS:
+            nearest = get_close_matches(name, MODELS, n=1)
+            advice = f"did you mean {nearest[0]!r}? " if nearest else ""
+            raise ConfigError(f"there is no forecast model {name!r}: {advice}known are {', '.join(MODELS)}")
+        if times > 1:
+            raise ConfigError(f"forecast model {name!r} is named {times} times: name each once")
     return [MODELS[name] for name in names]
 
 

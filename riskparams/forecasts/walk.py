@@ -8,19 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from riskparams.errors import InsufficientData, ModelError
+from riskparams.errors import ConfigError, ConstantSeries, InsufficientData, ModelError
 from riskparams.forecasts.model import ForecastModel
 from riskparams.forecasts.residual_tail import residual_tail
-from riskparams.returns import Returns, hour_factor
+from riskparams.returns import MIN_RETURNS, Returns, hour_factor
 from riskparams.terms import FloatArray, IntArray, frozen, iso
-from riskparams.volatility.component import component_variance
+from riskparams.volatility import component, recursions
 from riskparams.volatility.ewma import fit_ewma
-from riskparams.volatility.garch import conditional_variance
+from riskparams.volatility.garch import backcast
 from riskparams.volatility.innovations import InnovationLaw
 from riskparams.volatility.model import ComponentFit, Convergence, EwmaSpec, GarchFit
 from riskparams.volatility.rolling import fit_rolling
 
 LEVELS = (0.975, 0.99)
+BACKCAST = 75  # returns of a segment that say where its variance begins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +29,20 @@ class ForecastSchedule:
     """When to refit and on what: durations in nanoseconds. The window grows from `min_window` to `window`.
 
     The first forecast is for the first bar that closes after `start`, or once `min_window` has passed, if that is later.
+    Raises `ConfigError` for durations that are out of order.
     """
 
     window: int
     min_window: int
     refit: int
     start: int | None = None
+
+    def __post_init__(self) -> None:
+        if not (0 < self.min_window <= self.window and self.refit > 0):
+            raise ConfigError(
+                f"window {self.window}, min_window {self.min_window}, refit {self.refit} ns: expected durations above 0, and "
+                "min_window no longer than window"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,19 +92,12 @@ def walk_forecasts(
 ) -> Forecasts:
     """Return a model's forecasts of every bar from the schedule's start; none looks ahead.
 
-    Raises `InsufficientData` when the history ends before the first forecast, or a window holds fewer than 100 returns, and
-    `ModelError` where a model forecasts no loss at all.
+    After a long gap the filter begins anew, from the window's mean square until 75 returns are known. Raises `InsufficientData`
+    when the history ends before the first forecast, or a window holds fewer than 100 returns, `ConstantSeries` when none of
+    these moves, and `ModelError` where a model forecasts no loss at all.
     """
     blocks = refit_blocks(returns.time, schedule)
-    if not len(blocks):
-        raise InsufficientData(
-            f"{returns.pair}: the history from {iso(int(returns.time[0]))} to {iso(int(returns.time[-1]))} ends before the "
-            "first forecast: shorten min_window or give a later end"
-        )
-    if blocks[0, 1] - blocks[0, 0] < 100:
-        raise InsufficientData(
-            f"{returns.pair}: the first window holds {blocks[0, 1] - blocks[0, 0]} returns: at least 100 are needed"
-        )
+    _refuse(returns, blocks)
     seasons = [_season(returns, model, first, known) for first, known, _ in blocks]
     fits = _fits(returns, model, blocks, seasons)
     flags: Counter[str] = Counter()
@@ -106,10 +108,7 @@ def walk_forecasts(
         sigma = np.ones(end - first)
         law = InnovationLaw()
         if fit is not None:
-            starts = np.flatnonzero(np.diff(returns.segment[first:end], prepend=returns.segment[first] - 1))
-            variance = (
-                component_variance(e, fit, starts) if isinstance(fit, ComponentFit) else conditional_variance(e, fit, starts)
-            )
+            variance = _variance(e, fit, returns.segment[first:end], known - first)
             sigma = np.sqrt(np.maximum(variance[:-1], 1e-12 * fit.variance))
             if isinstance(fit, GarchFit):
                 law = InnovationLaw(nu=fit.nu, skew=fit.skew)
@@ -145,6 +144,39 @@ def walk_forecasts(
         refits=len(blocks),
         flags=dict(flags),
     )
+
+
+def _refuse(returns: Returns, blocks: IntArray) -> None:
+    if not len(blocks):
+        raise InsufficientData(
+            f"{returns.pair}: the history from {iso(int(returns.time[0]))} to {iso(int(returns.time[-1]))} ends before the "
+            "first forecast: shorten min_window, start earlier or give a later end"
+        )
+    for first, known, _ in blocks.tolist():
+        window = f"{returns.pair}: the window before {iso(int(returns.time[known]))}"
+        if known - first < MIN_RETURNS:
+            raise InsufficientData(
+                f"{window} holds {known - first} returns, and at least {MIN_RETURNS} are needed: lengthen the window, or begin "
+                "after the gap"
+            )
+        if not returns.value[first:known].any():
+            raise ConstantSeries(f"{window} holds {known - first} returns, all of them 0: a dead feed, or too short a window")
+
+
+def _variance(e: FloatArray, fit: GarchFit | ComponentFit, segment: IntArray, known: int) -> FloatArray:
+    """Return n + 1 conditional variances, begun anew in each segment from what was known of it at the refit."""
+    begins = np.flatnonzero(np.diff(segment, prepend=segment[0] - 1))
+    ends = np.minimum(np.append(begins[1:], len(e)), known)
+    levels = np.array(
+        [
+            backcast(e[first:last]) if last - first >= BACKCAST else fit.variance
+            for first, last in zip(begins, ends, strict=True)
+        ]
+    )
+    if isinstance(fit, ComponentFit):
+        theta = np.array([getattr(fit, name) for name in component.PARAMETERS])
+        return np.asarray(recursions.component_filter(e, begins, theta, levels))
+    return np.asarray(recursions.gjr_filter(e - fit.mu, begins, fit.omega, fit.alpha, fit.gamma, fit.beta, levels))
 
 
 def _season(returns: Returns, model: ForecastModel, first: int, known: int) -> FloatArray:

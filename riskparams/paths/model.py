@@ -13,14 +13,13 @@ from riskparams.prices.panel import LONGEST_RECESS, PricePanel
 from riskparams.returns import Returns, log_returns, pair_candles
 from riskparams.tails.gpd import TailFit, TailSpec, fit_tail
 from riskparams.terms import DAY, FloatArray, Pair, iso
-from riskparams.volatility.ewma import default_ewma
-from riskparams.volatility.ladder import Ladder, filter_state, fit_volatility
-from riskparams.volatility.model import GarchSpec, VolatilityFit
+from riskparams.volatility.ladder import Ladder, default_ladder, filter_state, fit_volatility
+from riskparams.volatility.model import VolatilityFit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """How a pair's model is fitted; durations in days. `ladder=None` is GJR-t, then EWMA."""
+    """How a pair's model is fitted; durations in days. `ladder=None` is `default_ladder`."""
 
     window_days: float = 730.0
     min_window_days: float = 365.0
@@ -30,7 +29,7 @@ class ModelSpec:
 
     def rungs(self, bar: int) -> Ladder:
         """Return the ladder of models to try on bars of this length (nanoseconds)."""
-        return self.ladder or (GarchSpec(), default_ewma(bar))
+        return self.ladder or default_ladder(bar)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +76,12 @@ def fit_path_model(panel: PricePanel, pair: Pair, reference: Pair, spec: ModelSp
     """
     returns = log_returns(panel, pair)
     panel.refuse_stale(str(pair), int(returns.time[-1]))
-    own, fit = _history(returns, spec)
+    lender, lent = (None, None) if reference == pair else _history(log_returns(panel, reference), spec)
+    own, fit = _history(returns, spec, lent)
     spans = {"window_days": spec.window_days, "history_days": spec.history_days}
     warned = fit_flags(pair_candles(panel, pair), returns, fit, own.state, **spans)
     fit = replace(fit, flags=(*fit.flags, *warned))
-    if reference == pair:
-        lender = own
-    else:
-        lender, _ = _history(log_returns(panel, reference), spec)
+    lender = lender or own
     last = int(returns.time[-1])
     window = build_pool(own, lender, since=last - round(spec.window_days * DAY))
     history = build_pool(own, lender, since=last - round(spec.history_days * DAY))
@@ -105,7 +102,7 @@ def fit_path_model(panel: PricePanel, pair: Pair, reference: Pair, spec: ModelSp
     )
 
 
-def _history(returns: Returns, spec: ModelSpec) -> tuple[History, VolatilityFit]:
+def _history(returns: Returns, spec: ModelSpec, proxy: VolatilityFit | None = None) -> tuple[History, VolatilityFit]:
     newest = returns.last_segment()
     days = (int(newest.time[-1]) - int(newest.time[0]) + newest.bar) / DAY
     if days < spec.min_window_days:
@@ -115,7 +112,8 @@ def _history(returns: Returns, spec: ModelSpec) -> tuple[History, VolatilityFit]
             + (f", after the gap that ends at {iso(int(newest.time[0]))}" if split else "")
             + f"; min_window asks for {spec.min_window_days:.0f}: give a longer or gap-free file, or lower [model] min_window"
         )
-    fit = fit_volatility(newest.since(int(newest.time[-1]) - round(spec.window_days * DAY)), spec.rungs(returns.bar))
+    window = newest.since(int(newest.time[-1]) - round(spec.window_days * DAY))
+    fit = fit_volatility(window, spec.rungs(returns.bar), proxy)
     return History(returns=returns, state=filter_state(returns, fit)), fit
 
 

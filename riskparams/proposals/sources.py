@@ -14,6 +14,8 @@ FLAGS = {
     "near_integrated": "Volatility is close to integrated: persistence sits at its cap, so shocks fade very slowly and the "
     "long-run level rests on variance targeting.",
     "fallback_model": "The first volatility model was rejected and a simpler one on the fallback ladder is used.",
+    "proxy_model": "No volatility model could be fitted to this asset: that of the reference asset is used, at this asset's "
+    "variance.",
     "residual_scale_above_1.1": "The residuals scatter more than the fitted model says; simulated moves are scaled up "
     "by as much.",
     "filled_back": "The history is shorter than the reference's and was filled back with the reference's scaled residuals, so "

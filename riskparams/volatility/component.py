@@ -92,7 +92,7 @@ def fit_component(e: FloatArray, spec: ComponentSpec) -> ComponentFit:
     )
 
 
-def component_natural(y: FloatArray, scale: float) -> FloatArray:
+def component_natural(y: FloatArray, scale: float | FloatArray) -> FloatArray:
     """Return points of the search, shape (..., 7), as `PARAMETERS` in the units of the returns."""
     natural = np.maximum(y, 0.0)
     natural[..., recursions.OMEGA] *= scale**2

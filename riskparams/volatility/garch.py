@@ -70,7 +70,7 @@ def search_problem(spec: GarchSpec) -> Problem:
     """Return the chart and the bounds of a spec; each column of the chart is one natural step."""
     mu, omega, rise, fall, beta, eta, skew = np.eye(7)
     persistence = (rise + fall) / 2 + beta
-    cap = spec.persistence_cap if spec.targeted else 1.0
+    law, cap = spec.innovations, spec.persistence_cap if spec.targeted else 1.0
     origin, tied = np.zeros(7), np.eye(7)
     moves = [0.05 * rise, 0.05 * fall] if spec.asymmetric else [0.05 * (rise + fall)]
     moves.append(-0.05 * beta)  # away from the persistence cap: differences are taken forward
@@ -100,7 +100,7 @@ def search_problem(spec: GarchSpec) -> Problem:
         y[recursions.OMEGA] = 1 - persistence @ y
         starts.append(np.linalg.lstsq(chart, y - origin, rcond=None)[0])
     return Problem(
-        law=LAWS[spec.innovations],
+        law=recursions.CENTRED_T if law is Innovations.STUDENT_T and not spec.constant_mean else LAWS[law],
         origin=origin,
         chart=chart,
         walls=np.ascontiguousarray(np.array([wall for wall, _ in bounds]) @ steps),
@@ -152,8 +152,8 @@ def fit_garch(e: FloatArray, spec: GarchSpec) -> GarchFit:
     )
 
 
-def natural(spec: GarchSpec, y: FloatArray, scale: float) -> FloatArray:
-    """Return points of the search, shape (..., 7), as `PARAMETERS` in the units of the returns."""
+def natural(spec: GarchSpec, y: FloatArray, scale: float | FloatArray) -> FloatArray:
+    """Return points of the search, shape (..., 7), as `PARAMETERS` in units of which the returns have `scale`."""
     mu, omega, rise, fall, beta, eta, skew = np.moveaxis(y, -1, 0)
     rise, fall = np.maximum(rise, 0.0), np.maximum(fall, 0.0)
     nu = np.full_like(eta, inf) if spec.innovations is Innovations.NORMAL else np.clip(1 / eta, *NU_BOUNDS)

@@ -68,6 +68,18 @@ class EwmaSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistoricalSpec:
+    """A constant variance: the mean square of the newest `bars` returns. Nothing is estimated, nothing is forecast."""
+
+    bars: int = 500
+
+    @property
+    def name(self) -> str:
+        """The rung as a report names it."""
+        return f"historical({self.bars})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GarchFit:
     """Parameters in the units of the returns that were fitted; `nu` is infinite where no tail was estimated.
 
@@ -75,7 +87,7 @@ class GarchFit:
     shortfall of log likelihood among the starting points.
     """
 
-    spec: GarchSpec | EwmaSpec
+    spec: GarchSpec | EwmaSpec | HistoricalSpec
     omega: float
     alpha: float
     gamma: float

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import log, sqrt
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from riskparams.compute import Executor
 from riskparams.errors import ConfigError, ConstantSeries, DataError
 from riskparams.terms import FloatArray, IntArray, frozen
 from riskparams.volatility import component
-from riskparams.volatility.garch import ENDINGS, PARAMETERS, mean_square, natural, search_problem
+from riskparams.volatility.garch import ENDINGS, PARAMETERS, natural, search_problem
 from riskparams.volatility.model import ComponentFit, ComponentSpec, Convergence, GarchFit, GarchSpec, Presample
 from riskparams.volatility.search import climb_windows
 
@@ -90,6 +89,7 @@ class _Run:
     e: FloatArray
     spec: GarchSpec | ComponentSpec
     windows: IntArray
+    begin: int  # of `e` in the whole series
 
 
 def fit_rolling(
@@ -112,7 +112,7 @@ def fit_rolling(
     for begin in range(0, len(windows), length):
         part = windows[begin : begin + length]
         low, high = int(part[:, 0].min()), int(part[:, 1].max())
-        runs.append(_Run(np.ascontiguousarray(e[low:high]), spec, part - low))
+        runs.append(_Run(np.ascontiguousarray(e[low:high]), spec, part - low, low))
     found = (executor or Executor()).map(_fit_run, runs)
     parameters, likelihood, variance, ending, begun, spread, passes = (np.concatenate(c) for c in zip(*found, strict=True))
     origins = tuple(Begun)
@@ -141,8 +141,6 @@ def _refuse(e: FloatArray, windows: IntArray) -> None:
 
 def _fit_run(run: _Run) -> tuple[FloatArray, FloatArray, FloatArray, IntArray, IntArray, FloatArray, IntArray]:
     spec = run.spec
-    first, end = run.windows[0]
-    scale = sqrt(mean_square(run.e[first:end])) or 1.0
     free, mean, whole = False, False, False
     if isinstance(spec, GarchSpec):
         problem = search_problem(spec)
@@ -150,13 +148,13 @@ def _fit_run(run: _Run) -> tuple[FloatArray, FloatArray, FloatArray, IntArray, I
     else:
         problem = component.component_problem(spec)
     y, value, size, ending, begun, disagreement, passes = climb_windows(
-        run.e / scale, run.windows, problem.law, not free, mean, whole,
+        run.e, run.windows, problem.law, not free, mean, whole, isinstance(spec, GarchSpec),
         problem.origin, problem.chart, problem.walls, problem.limit, problem.starts, CLOSE,
     )  # fmt: skip
     if not size.min() > 0:
-        raise ConstantSeries(
-            f"window {int(np.argmin(size))} of a run of {len(size)} holds no movement: leave dead spells out before fitting"
-        )
-    likelihood = value - (run.windows[:, 1] - run.windows[:, 0]) * log(scale)
+        first, end = run.windows[int(np.argmin(size))] + run.begin
+        raise ConstantSeries(f"returns {first} to {end - 1} hold no movement: leave dead spells out before fitting")
+    likelihood = value - (run.windows[:, 1] - run.windows[:, 0]) * np.log(size) / 2
+    scale = np.sqrt(size)
     parameters = natural(spec, y, scale) if isinstance(spec, GarchSpec) else component.component_natural(y, scale)
-    return parameters, likelihood, size * scale**2, ending, begun, disagreement, passes
+    return parameters, likelihood, size, ending, begun, disagreement, passes

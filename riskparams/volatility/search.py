@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from riskparams.terms import FloatArray, IntArray, frozen
-from riskparams.volatility.recursions import NU, OMEGA, SKEWED_T, STUDENT_T, likelihood
+from riskparams.volatility.recursions import CENTRED_T, NU, SKEWED_T, STUDENT_T, likelihood
 
 CONVERGED, ITERATION_LIMIT, FAILED = 0, 1, 2
 FAR = 0.05  # log likelihood per return by which the start without memory may begin below the best and still be worth a climb
@@ -47,10 +47,10 @@ def ascent(
     for i in range(7):
         for j in range(len(x)):
             theta[i] += chart[i, j] * x[j]
-    if law in (STUDENT_T, SKEWED_T):
+    if law in (STUDENT_T, SKEWED_T, CENTRED_T):
         theta[NU] = 1.0 / theta[NU]
     value = likelihood(e, law, theta, start, full)
-    if law in (STUDENT_T, SKEWED_T):
+    if law in (STUDENT_T, SKEWED_T, CENTRED_T):
         full[NU] *= -theta[NU] * theta[NU]
     for j in range(len(x)):
         slope[j] = 0.0
@@ -108,7 +108,7 @@ def constrained_step(spread: FloatArray, slope: FloatArray, walls: FloatArray, r
     """Write the step that gains most where walls @ step <= room, and return the gain a quadratic surface promises.
 
     Unconstrained it is spread @ slope; else the multipliers of the walls are found one after the other until none moves
-    (Hildreth 1957). `room` is not negative, so that no step at all is allowed.
+    (Hildreth 1957). `room` is not below -1e-9, and a wall may be passed by 1e-9.
     """
     k, m = len(slope), len(room)
     for i in range(k):
@@ -184,7 +184,7 @@ def climb(
             room[w] = limit[w]
             for i in range(k):
                 room[w] -= walls[w, i] * x[i]
-            room[w] = max(room[w], 0.0)
+            room[w] = max(room[w], -1e-9)  # what a step may be over: the next takes it back
         promise = constrained_step(spread, slope, walls, room, step)
         if promise < enough:
             return value, CONVERGED, passes
@@ -230,61 +230,62 @@ def window_presample(e: FloatArray, constant_mean: bool, whole: bool) -> FloatAr
 
 @njit(cache=True, nogil=True)
 def climb_windows(
-    e: FloatArray, windows: IntArray, law: int, targeted: bool, constant_mean: bool, whole: bool,
+    e: FloatArray, windows: IntArray, law: int, targeted: bool, constant_mean: bool, whole: bool, resort: bool,
     origin: FloatArray, chart: FloatArray, walls: FloatArray, limit: FloatArray, starts: FloatArray, enough: float,
 ) -> tuple[FloatArray, FloatArray, FloatArray, IntArray, IntArray, FloatArray, IntArray]:  # fmt: skip
-    """Climb window after window, each from where the one before ended, the first from every row of `starts`.
+    """Climb window after window, each at mean square 1 and from where the one before ended, the first from every start.
 
-    Chart, walls and starts are those of mean square 1. Returns per window the point y, shape (m, 7), the log likelihood, the
-    mean square, how the search ended, where it began (0 warm, 1 cold, 2 cold because the warm search failed), the range of
-    likelihoods over cold starts and the evaluations made.
+    Begun anew from every row of `starts` is also a window whose mean square is not within a factor 2 of the one before, one
+    after a failure, and one whose own climb failed. With `resort` the last row counts for no disagreement and is left out
+    where it begins `FAR` below the best. Returns per window the point y, shape (m, 7), and the log likelihood, both at mean
+    square 1, the mean square (0 for a window without movement, whose other entries say nothing), how the search ended, where
+    it began (0 warm, 1 cold, 2 cold because the warm search failed), the range of likelihoods over cold starts and the
+    evaluations made.
     """
     m, k = len(windows), len(chart[0])
     point, value, size = np.empty((m, 7)), np.empty(m), np.empty(m)
-    ending, begun, passes = np.empty(m, dtype=np.int64), np.zeros(m, dtype=np.int64), np.zeros(m, dtype=np.int64)
+    ending, begun, passes = np.full(m, FAILED), np.zeros(m, dtype=np.int64), np.zeros(m, dtype=np.int64)
     disagreement = np.zeros(m)
     x, spread, slope = np.zeros(k), np.zeros((k, k)), np.empty(k)
-    omega_at = 1 if constant_mean else 0
     for w in range(m):
         part = e[windows[w, 0] : windows[w, 1]]
-        start = window_presample(part, constant_mean, whole)
         size[w] = np.mean(part * part)
-        origin_here, chart_here, limit_here = origin.copy(), chart.copy(), limit.copy()
-        if targeted:
-            origin_here[OMEGA] *= size[w]
-            chart_here[OMEGA] *= size[w]
-        else:
-            limit_here[:2] *= size[w]  # the bounds of omega come first
-        ending[w] = FAILED
-        if w > 0 and ending[w - 1] == CONVERGED:
+        if not size[w] > 0.0:
+            continue
+        part = part * (1.0 / np.sqrt(size[w]))
+        start = window_presample(part, constant_mean, whole)
+        warm = w > 0 and ending[w - 1] == CONVERGED and 0.5 < size[w] / size[w - 1] < 2.0  # else the curvature is another
+        if warm:
+            smaller = size[w - 1] / size[w]
+            if constant_mean:
+                x[0] *= np.sqrt(smaller)
+            if not targeted:
+                x[1 if constant_mean else 0] *= smaller
             value[w], ending[w], passes[w] = climb(
-                part, law, origin_here, chart_here, start, walls, limit_here, x, spread, True, enough, 30
-            )
+                part, law, origin, chart, start, walls, limit, x, spread, True, enough, 30
+            )  # fmt: skip
         if ending[w] != CONVERGED:
-            begun[w] = 1 if w == 0 else 2
+            begun[w] = 2 if warm else 1
             lowest, value[w] = inf, -inf
             for s in range(len(starts)):
                 trial, learned = starts[s].copy(), np.zeros((k, k))
-                if not targeted:
-                    trial[omega_at] *= size[w]
                 if constant_mean:
                     trial[0] = part.mean() / chart[0, 0]
-                if s == len(starts) - 1:  # the start without memory
+                last = resort and s == len(starts) - 1
+                if last:
                     passes[w] += 1
-                    if ascent(part, law, origin_here, chart_here, start, trial, slope) < value[w] - FAR * len(part):
+                    if ascent(part, law, origin, chart, start, trial, slope) < value[w] - FAR * len(part):
                         continue
-                reached, end, made = climb(
-                    part, law, origin_here, chart_here, start, walls, limit_here, trial, learned, False, enough, 200
-                )
+                reached, end, made = climb(part, law, origin, chart, start, walls, limit, trial, learned, False, enough, 200)
                 passes[w] += made
-                if s < len(starts) - 1:
+                if not last:
                     lowest = min(lowest, reached)
                 if s == 0 or reached > value[w]:
                     value[w], ending[w] = reached, end
                     x[:], spread[:] = trial, learned
-            disagreement[w] = value[w] - lowest
+            disagreement[w] = value[w] - lowest if lowest > -inf else inf
         for i in range(7):
-            point[w, i] = origin_here[i]
+            point[w, i] = origin[i]
             for j in range(k):
-                point[w, i] += chart_here[i, j] * x[j]
+                point[w, i] += chart[i, j] * x[j]
     return point, value, size, ending, begun, disagreement, passes

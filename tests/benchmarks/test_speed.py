@@ -1,4 +1,4 @@
-"""What the package costs in time and memory, against limits; `make bench` prints the figures and writes RESULTS.md.
+"""What the package costs in time and memory, against limits; `make bench` prints the figures and writes README.md.
 
 Kernels are timed as the best of several calls, commands as they feel to a user: with the interpreter's start.
 """
@@ -6,19 +6,18 @@ Kernels are timed as the best of several calls, commands as they feel to a user:
 from __future__ import annotations
 
 import os
-import platform
 import resource
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import pytest
+from conftest import Ledger, seconds
 
 from riskparams.terms import DAY, Asset, FloatArray, Pair
 
@@ -27,41 +26,6 @@ pytestmark = pytest.mark.benchmark
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
 RISKPARAMS = Path(sys.executable).with_name("riskparams")
 USD = Asset("USD")
-
-
-@dataclass
-class Ledger:
-    """The figures of one run of the benchmarks."""
-
-    rows: list[tuple[str, str, str]] = field(default_factory=list)
-
-    def note(self, what: str, figure: float, unit: str, *, at_most: float | None = None, at_least: float | None = None) -> None:
-        """Keep a figure and hold it to its limit."""
-        limits = [f"{word} {limit:g}" for word, limit in (("at most", at_most), ("at least", at_least)) if limit is not None]
-        self.rows.append((what, f"{figure:.3g} {unit}".strip(), " ".join(limits)))
-        assert at_most is None or figure <= at_most, f"{what}: {figure:.3g} {unit} is above {at_most:g}"
-        assert at_least is None or figure >= at_least, f"{what}: {figure:.3g} {unit} is below {at_least:g}"
-
-    def table(self) -> str:
-        """Return the figures as a Markdown table."""
-        rows = [("what", "figure", "limit"), ("---", "---", "---"), *self.rows]
-        return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
-def machine() -> str:
-    """Return what the figures depend on, in words that name no machine."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{os.cpu_count()} cores, {memory:.0f} GB of memory, Python {platform.python_version()}, NumPy {np.__version__}"
-
-
-@pytest.fixture(scope="module")
-def ledger() -> Iterator[Ledger]:
-    figures, before = Ledger(), os.getloadavg()[0]
-    yield figures
-    load = f"The load was {before:.1f} when it started: on a busy machine wall times include waiting."
-    page = f"# Benchmarks\n\nWritten by `make bench`. {machine()}.\n{load}\n\n{figures.table()}\n"
-    print(f"\n\n{page}")
-    Path(__file__).with_name("RESULTS.md").write_text(page, encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -119,17 +83,6 @@ def resident(root: int) -> int:
     while more := {process for process, parent in parents.items() if parent in family} - family:
         family |= more
     return sum(sizes.get(process, 0) for process in family)
-
-
-def seconds(function: Callable[[], object], rounds: int) -> list[float]:
-    """Return the duration of each of several calls, after one that warms up."""
-    function()
-    found = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        function()
-        found.append(time.perf_counter() - start)
-    return found
 
 
 def test_help_answers_at_once(ledger: Ledger, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riskparams.terms import Asset, FloatArray, Pair
+from riskparams.volatility import recursions
 from riskparams.volatility.garch import backcast, conditional_variance, fit_garch, log_likelihood
 from riskparams.volatility.model import Convergence, GarchFit, GarchSpec, Innovations, Presample
 
@@ -140,3 +141,14 @@ def test_after_a_long_gap_the_filter_begins_anew(index_returns: FloatArray) -> N
     joined = conditional_variance(e, fit, np.array([0, 200]))
     assert np.array_equal(joined[:200], conditional_variance(e[:200], fit)[:200])
     assert np.array_equal(joined[200:], conditional_variance(e[200:], fit))
+
+
+def test_about_a_mean_of_zero_the_shorter_likelihood_is_the_same(index_returns: FloatArray) -> None:
+    theta, start = np.array([0.0, 0.02, 0.05, 0.13, 0.88, 7.0, 0.0]), np.array([1.3, 0.0, 0.0])
+    whole, short = np.empty(7), np.empty(7)
+    values = [
+        recursions.likelihood(index_returns, law, theta, start, gradient)
+        for law, gradient in ((recursions.STUDENT_T, whole), (recursions.CENTRED_T, short))
+    ]
+    assert values[0] == pytest.approx(values[1], rel=1e-13)
+    np.testing.assert_allclose(short[1:6], whole[1:6], rtol=1e-10)

@@ -11,11 +11,11 @@ from riskparams.errors import ModelError
 from riskparams.prices.panel import PricePanel
 from riskparams.prices.sample import simulated_market
 from riskparams.returns import Returns, log_returns
-from riskparams.terms import Asset, Pair
-from riskparams.volatility.ewma import default_ewma, fit_ewma
+from riskparams.terms import Asset, FloatArray, Pair
+from riskparams.volatility.ewma import default_ewma, fit_ewma, fit_historical
 from riskparams.volatility.garch import conditional_variance, fit_garch
-from riskparams.volatility.ladder import filter_state, fit_volatility, rejection
-from riskparams.volatility.model import Convergence, EwmaSpec, GarchFit, GarchSpec
+from riskparams.volatility.ladder import default_ladder, filter_state, fit_volatility, rejection
+from riskparams.volatility.model import Convergence, EwmaSpec, GarchFit, GarchSpec, HistoricalSpec
 
 LADDER = (GarchSpec(), EwmaSpec(decay=0.985))
 
@@ -71,6 +71,84 @@ def test_persistence_at_its_cap_passes_with_a_flag(returns: Returns) -> None:
     fit = fit_volatility(returns, (GarchSpec(persistence_cap=0.9),))
     assert fit.flags == ("near_integrated",)
     assert fit.garch.persistence == pytest.approx(0.9, abs=1e-6)
+
+
+def with_values(returns: Returns, value: FloatArray) -> Returns:
+    return replace(returns.since(int(returns.time[-len(value) - 1])), value=value)
+
+
+def test_a_search_that_stopped_early_is_flagged_and_no_other(returns: Returns, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = returns.since(int(returns.time[-2000]))
+    assert "non_convergence" not in fit_volatility(part, LADDER).flags
+
+    def stopped_early(e: FloatArray, spec: GarchSpec) -> GarchFit:
+        return replace(fit_garch(e, spec), convergence=Convergence.ITERATION_LIMIT)
+
+    monkeypatch.setattr("riskparams.volatility.ladder.fit_garch", stopped_early)
+    fit = fit_volatility(part, LADDER)
+    assert fit.garch.spec == LADDER[-1]
+    assert set(fit.flags) == {"fallback_model", "non_convergence"}
+    assert "iteration limit" in fit.rejected[0][1]
+
+
+SERIES = {
+    "near constant": lambda rng: 1e-9 * rng.standard_normal(800) + np.where(np.arange(800) == 400, 1e-9, 0.0),
+    "mostly flat": lambda rng: np.where(rng.random(800) < 0.02, rng.standard_normal(800), 0.0),
+    "flat at the end": lambda rng: np.concatenate([rng.standard_normal(300), np.zeros(500)]),
+    "one outlier": lambda rng: np.where(np.arange(800) == 600, 1e6, rng.standard_normal(800)),
+    "no variance": lambda rng: rng.standard_cauchy(800),
+    "no mean": lambda rng: np.sign(rng.standard_normal(800)) * rng.pareto(0.5, 800),
+    "trending": lambda rng: 0.5 + 0.1 * rng.standard_normal(800),
+    "integrated": lambda rng: np.cumsum(rng.standard_normal(800)),
+    "exploding": lambda rng: rng.standard_normal(800) * np.exp(np.arange(800) / 50),
+    "a hundred values": lambda rng: rng.standard_normal(100),
+    "two sizes": lambda rng: np.where(rng.random(800) < 0.5, 0.01, -0.01),
+}
+
+
+@pytest.mark.parametrize("kind", SERIES)
+def test_a_rung_is_skipped_only_for_a_stated_reason(returns: Returns, kind: str) -> None:
+    ladder = default_ladder(returns.bar)
+    for seed in range(3):
+        part = with_values(returns, SERIES[kind](np.random.default_rng(seed)))
+        fit = fit_volatility(part, ladder)
+        assert [name for name, _ in fit.rejected] == [spec.name for spec in ladder[: len(fit.rejected)]]
+        assert fit.garch.spec == ladder[len(fit.rejected)]
+        for spec, (_, reason) in zip(ladder, fit.rejected, strict=False):
+            assert reason
+            with pytest.raises(ModelError) as alone:
+                fit_volatility(part, (spec,))
+            assert reason in str(alone.value)
+        assert fit_volatility(part, (fit.garch.spec,)).garch == fit.garch
+        state = filter_state(part, fit)
+        assert np.isfinite(state.z).all()
+        assert (state.sigma2 > 0).all()
+        assert state.next_sigma2 > 0
+
+
+def test_the_rungs_come_in_the_order_of_the_method(returns: Returns) -> None:
+    names = [spec.name for spec in default_ladder(returns.bar)]
+    assert names == [
+        "GJR-t, variance-targeted", "GARCH-t, variance-targeted", "GJR-normal, variance-targeted", "EWMA(0.985)",
+        "historical(500)",
+    ]  # fmt: skip
+
+
+def test_where_nothing_passes_the_proxy_lends_its_recursion_at_this_assets_variance(returns: Returns) -> None:
+    proxy = fit_volatility(returns, LADDER)
+    short = returns.since(int(returns.time[-81]))
+    with pytest.raises(ModelError, match="80 returns are fewer than 100"):
+        fit_volatility(short, default_ladder(returns.bar))
+    fit = fit_volatility(short, default_ladder(returns.bar), proxy)
+    assert fit.flags == ("fallback_model", "proxy_model")
+    assert (fit.garch.alpha, fit.garch.beta) == (proxy.garch.alpha, proxy.garch.beta)
+    assert fit.garch.unconditional_variance == pytest.approx(fit.garch.variance)
+
+
+def test_the_historical_rung_forecasts_the_mean_square_of_the_newest_returns(returns: Returns) -> None:
+    e = returns.value[:900]
+    sigma2 = conditional_variance(e, fit_historical(e, HistoricalSpec(bars=200)))
+    np.testing.assert_allclose(sigma2, np.mean(e[-200:] ** 2))
 
 
 def test_ewma_is_the_recursion_of_its_definition(returns: Returns) -> None:
