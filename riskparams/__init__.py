@@ -3,4 +3,4 @@
 The rooms are imported when they are used: `from riskparams.pipeline import run`.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

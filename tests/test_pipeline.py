@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from riskparams import pipeline
+from riskparams import __version__, pipeline
 from riskparams.compute import Executor
 from riskparams.errors import ConfigError, DataError, InsufficientData
 from riskparams.pipeline import RunRecord, load_prices, report_files, run
@@ -138,7 +138,7 @@ def test_the_manifest_repeats_the_question(record: RunRecord) -> None:
     assert manifest["settings"]["study"]["seed"] == 7
     assert manifest["data"]["ALPHA"]["sha256"] == record.panel.sha256[next(iter(record.panel.assets))]
     assert set(manifest["versions"]) >= {"riskparams", "python", "numpy", "numba", "arch"}
-    again = run_id(manifest["settings"], {n: d["sha256"] for n, d in manifest["data"].items()}, "0.1.0", manifest["as_of"])
+    again = run_id(manifest["settings"], {n: d["sha256"] for n, d in manifest["data"].items()}, __version__, manifest["as_of"])
     assert again == record.id
 
 
