@@ -39,7 +39,7 @@ class Begun(StrEnum):
     """Where the search of a window began."""
 
     WARM = "at the window before"
-    COLD = "from several starting points"
+    COLD = "from several starting points"  # the first of a run, after a failure, or where the mean square doubled or halved
     REFITTED = "from several starting points, because the warm search failed"
 
 

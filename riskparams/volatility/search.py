@@ -104,11 +104,59 @@ def learn(spread: FloatArray, step: FloatArray, change: FloatArray) -> None:
 
 
 @njit(cache=True, nogil=True)
+def wall_forces(product: FloatArray, excess: FloatArray) -> FloatArray:
+    """Return the multipliers, none negative, that bring a step back to the walls it stands beyond by `excess`.
+
+    Walls join one at a time, the one most in the way first, and leave when they would pull (Lawson & Hanson 1974, non-negative
+    least squares); a ten-billionth on the diagonal keeps walls apart that say the same.
+    """
+    m = len(excess)
+    force, active = np.zeros(m), np.zeros(m, dtype=np.bool_)
+    for _ in range(3 * m):
+        most, joins = 0.0, -1
+        for w in range(m):
+            left = excess[w]
+            for v in range(m):
+                left -= product[w, v] * force[v]
+            left /= np.sqrt(product[w, w])
+            if not active[w] and left > 1e-12 + most:
+                most, joins = left, w
+        if joins < 0:
+            break
+        active[joins] = True
+        while active.any():
+            held = np.flatnonzero(active)
+            inner, wanted = np.empty((len(held), len(held))), excess[held]
+            for i in range(len(held)):
+                for j in range(len(held)):
+                    inner[i, j] = product[held[i], held[j]]
+                inner[i, i] *= 1.0 + 1e-10
+            trial = np.linalg.solve(inner, wanted)
+            for _ in range(2):  # what the diagonal moved, put back
+                rest = wanted - inner @ trial
+                for i in range(len(held)):
+                    rest[i] += 1e-10 * product[held[i], held[i]] * trial[i]
+                trial += np.linalg.solve(inner, rest)
+            share = 1.0
+            for i in range(len(held)):
+                if trial[i] <= 0.0:
+                    share = min(share, force[held[i]] / (force[held[i]] - trial[i]))
+            for i in range(len(held)):
+                force[held[i]] += share * (trial[i] - force[held[i]])
+                if trial[i] <= 0.0 and force[held[i]] <= 1e-14 * abs(trial[i]):
+                    force[held[i]] = 0.0
+                    active[held[i]] = False
+            if share == 1.0:
+                break
+    return force
+
+
+@njit(cache=True, nogil=True)
 def constrained_step(spread: FloatArray, slope: FloatArray, walls: FloatArray, room: FloatArray, step: FloatArray) -> float:
     """Write the step that gains most where walls @ step <= room, and return the gain a quadratic surface promises.
 
-    Unconstrained it is spread @ slope; else the multipliers of the walls are found one after the other until none moves
-    (Hildreth 1957). `room` is not below -1e-9, and a wall may be passed by 1e-9.
+    Unconstrained it is spread @ slope, and each wall in the way pushes it back. `room` is not below -1e-9, and a wall may be
+    passed by 1e-9.
     """
     k, m = len(slope), len(room)
     for i in range(k):
@@ -126,18 +174,7 @@ def constrained_step(spread: FloatArray, slope: FloatArray, walls: FloatArray, r
     if beyond:
         reach = walls @ spread
         product = reach @ walls.T
-        force = np.zeros(m)
-        for _ in range(1000):
-            largest, most = 0.0, 0.0
-            for w in range(m):
-                residual = excess[w]
-                for v in range(m):
-                    residual -= product[w, v] * force[v]
-                moved = max(force[w] + residual / product[w, w], 0.0) - force[w]
-                force[w] += moved
-                largest, most = max(largest, abs(moved)), max(most, force[w])
-            if largest <= 1e-12 * most:
-                break
+        force = wall_forces(product, excess)
         for w in range(m):
             for i in range(k):
                 step[i] -= reach[w, i] * force[w]

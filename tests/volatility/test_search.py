@@ -153,9 +153,9 @@ def test_a_response_that_would_be_negative_ends_at_zero_exactly() -> None:
 
 
 @pytest.mark.parametrize("targeted", [True, False])
-def test_an_integrated_series_ends_at_the_persistence_cap(targeted: bool) -> None:
+def test_an_integrated_series_ends_at_the_persistence_cap_and_at_1_without_a_target(targeted: bool) -> None:
     e = np.cumsum(np.random.default_rng(1).standard_normal(600))
-    spec = GarchSpec(targeted=targeted, asymmetric=False, innovations=NORMAL)
+    spec = GarchSpec(targeted=targeted, asymmetric=False, innovations=NORMAL, persistence_cap=0.98)
     fit = fit_garch(e, spec)
     assert fit.convergence is Convergence.CONVERGED
     assert fit.persistence == pytest.approx(spec.persistence_cap if targeted else 1.0, abs=1e-8)
