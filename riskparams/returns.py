@@ -156,13 +156,15 @@ def hour_factor(returns: Returns) -> FloatArray:
     size = np.abs(returns.value) / np.abs(returns.value).mean()
     shared = max(1, HOUR // returns.bar)
     bars = returns.slots // 7
-    hour, weekday = returns.slot % bars // shared, returns.slot // bars
-    hours = bars // shared
+    hours = -(-bars // shared)
+    begin = (returns.slot - 1) % returns.slots  # a bar is stamped by its close and belongs to the hour it began in
+    hour, weekday = begin % bars // shared, begin // bars
     of_hour, of_day = np.ones(hours), np.ones(7)
     for _ in range(4):
         of_hour = _relative(size / of_day[weekday], hour, hours)
         of_day = _relative(size / of_hour[hour], weekday, 7)
-    factor = 1.0 + 0.75 * (np.outer(of_day, np.repeat(of_hour, shared)).ravel() - 1.0)
+    profile = np.outer(of_day, np.repeat(of_hour, shared)[:bars]).ravel()
+    factor = np.roll(1.0 + 0.75 * (profile - 1.0), 1)
     scaled: FloatArray = factor / np.sqrt(np.mean(factor[returns.slot] ** 2))
     return scaled
 

@@ -51,15 +51,19 @@ def score_forecasts(
 ) -> Scored:
     """Return the FZ0 losses of forecasts by model and asset: times, losses, value at risk, expected shortfall, shape (n,) each.
 
-    Every model must have forecast the same bars of an asset; raises `DataError` naming one that did not.
+    Every model must have forecast the same bars of the same assets; raises `DataError` naming one that did not.
     """
     first = next(iter(forecasts.values()))
     time = np.unique(np.concatenate([series[0] for series in first.values()]))
     scores = {}
     for model, by_asset in forecasts.items():
+        if by_asset.keys() != first.keys():
+            raise DataError(
+                f"{next(iter(forecasts))} forecast {', '.join(first)}, and {model} {', '.join(by_asset)}: score the same assets"
+            )
         table = np.full((len(time), len(first)), np.nan)
         for column, (asset, (known, *_)) in enumerate(first.items()):
-            if asset not in by_asset or not np.array_equal(by_asset[asset][0], known):
+            if not np.array_equal(by_asset[asset][0], known):
                 raise DataError(f"{model} and {next(iter(forecasts))} forecast different bars of {asset}: score the same ones")
             when, losses, value_at_risk, shortfall = by_asset[asset]
             table[np.searchsorted(time, when), column] = fz0_losses(losses, value_at_risk, shortfall, level)
@@ -109,5 +113,7 @@ def average_of_members(
     term = np.searchsorted(begins, time, side="left") - 1
     for number, (_, names) in enumerate(members):
         rows = term == number
-        averaged[rows] = np.mean([forecasts[name][rows] for name in names], axis=0)
+        averaged[rows] = np.mean(
+            [forecasts[name][rows] for name in sorted(names)], axis=0
+        )  # one order: the last bit is the same
     return averaged

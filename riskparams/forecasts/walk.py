@@ -129,7 +129,7 @@ def walk_forecasts(
         row = int(np.argmin(value_at_risk.min(axis=1)))
         raise ModelError(
             f"{returns.pair}: {model.name} forecasts no loss at {iso(int(returns.time[begin + row]))}: the window before it "
-            "hardly moves; declare the series pegged or leave it out"
+            "hardly moves, or never falls; declare the series pegged or leave it out"
         )
     return Forecasts(
         asset=str(returns.pair.collateral),

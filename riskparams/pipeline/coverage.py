@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,20 +22,23 @@ from riskparams.backtest.league import (
     members_over_time,
     score_forecasts,
 )
+from riskparams.backtest.power import Power, power_of_tests
+from riskparams.backtest.shortfall_tests import tail_of_forecasts
 from riskparams.compute import Executor
-from riskparams.errors import ConfigError
+from riskparams.errors import ConfigError, DataError, InsufficientData
 from riskparams.forecasts.model import ForecastModel, bar_name, models_named
 from riskparams.forecasts.walk import LEVELS, Forecasts, ForecastSchedule, walk_forecasts
 from riskparams.prices.panel import PricePanel
 from riskparams.returns import Returns, log_returns
 from riskparams.runs.record import writable
 from riskparams.settings import CoverageSection, Study
-from riskparams.terms import DAY, Pair, day, nanoseconds
+from riskparams.terms import DAY, Asset, Pair, iso, nanoseconds
 
 if TYPE_CHECKING:
     import pandas as pd
 
 AVERAGE = "confidence-set"
+POWER_BARS = 3_000_000  # drawn for the power of the tests at one level
 
 
 @dataclass(frozen=True)
@@ -88,14 +92,13 @@ def run_coverage(
     """Return the forecasts of each study's collaterals by each model, judged; `models` overrides the studies' choice.
 
     Forecasts of assets with bars of the same length are compared together, against the model named first.
+    Raises `ConfigError` where two studies ask for the same bars of an asset, or for other models at bars of the same length,
+    and `InsufficientData` where several models are scored over less than two blocks of the bootstrap, eight weeks.
     """
     tasks = []
-    for study, panel in asked:
-        section = study.coverage
-        schedule = _schedule(section)
-        chosen = models_named(list(models or section.models))
-        assets = dict.fromkeys(task.pair.collateral for task in study.tasks())
-        for asset in assets:
+    for study, panel, chosen in _together(asked, models):
+        schedule = _schedule(study.coverage)
+        for asset in _collaterals(study):
             returns = log_returns(panel, Pair(asset, panel.numeraire))
             tasks += [_Task(returns, model, schedule, study.study.seed) for model in chosen]
     series = (executor or Executor()).map(_series, tasks)
@@ -103,13 +106,47 @@ def run_coverage(
     for bar in sorted({one.forecasts.bar for one in series}, reverse=True):
         group = [one for one in series if one.forecasts.bar == bar]
         seed = asked[0][0].study.seed
-        if len({one.forecasts.model for one in group}) > 1:
-            averaged, terms, spread = _averaged(group, seed)
-            series += averaged
-            tables += [_table(group + averaged, level, seed) | {"members": terms, "range": spread} for level in LEVELS]
-        else:
-            tables += [_table(group, level, seed) for level in LEVELS]
+        try:
+            if len({one.forecasts.model for one in group}) > 1:
+                averaged, terms, spread = _averaged(group, seed)
+                series += averaged
+                tables += [_table(group + averaged, level, seed) | {"members": terms, "range": spread} for level in LEVELS]
+            else:
+                tables += [_table(group, level, seed) for level in LEVELS]
+        except InsufficientData as error:
+            raise InsufficientData(f"{bar_name(bar)} bars cannot compare models: {error}, or name one model alone") from error
     return CoverageRun(series=tuple(series), tables=tuple(tables), simulated=any(panel.simulated for _, panel in asked))
+
+
+def _together(
+    asked: Sequence[tuple[Study, PricePanel]], models: Sequence[str]
+) -> list[tuple[Study, PricePanel, list[ForecastModel]]]:
+    """Return each study with its models; refuse studies whose forecasts could not be told apart, or not be compared."""
+    found = []
+    owner: dict[tuple[int, Asset], str] = {}
+    peers: dict[int, tuple[str, set[str]]] = {}
+    for study, panel in asked:
+        chosen = models_named(list(models or study.coverage.models))
+        names = {model.name for model in chosen}
+        other, theirs = peers.setdefault(panel.bar, (study.name, names))
+        if names != theirs:
+            raise ConfigError(
+                f"studies {other} and {study.name} both have {bar_name(panel.bar)} bars and ask for different models, "
+                f"{', '.join(sorted(names ^ theirs))} in one of them only: name the same in both, or give --models"
+            )
+        for asset in _collaterals(study):
+            if (panel.bar, asset) in owner:
+                raise ConfigError(
+                    f"studies {owner[panel.bar, asset]} and {study.name} both forecast the {bar_name(panel.bar)} bars of "
+                    f"{asset}: leave it in one of them"
+                )
+            owner[panel.bar, asset] = study.name
+        found.append((study, panel, chosen))
+    return found
+
+
+def _collaterals(study: Study) -> list[Asset]:
+    return list(dict.fromkeys(task.pair.collateral for task in study.tasks()))
 
 
 def _schedule(section: CoverageSection) -> ForecastSchedule:
@@ -129,17 +166,16 @@ def _series(task: _Task) -> Series:
 
 
 def _judged(found: Forecasts, seed: int) -> Series:
-    block = WEEKS * 7 * DAY / ((int(found.time[-1]) - int(found.time[0])) / max(len(found) - 1, 1))
-    return Series(
-        forecasts=found,
-        judged={
-            level: judge_forecasts(
-                found.realised, found.value_at_risk[:, column], found.expected_shortfall[:, column], level, seed=seed,
-                mean_block=min(block, len(found) / 2),
-            )
-            for column, level in enumerate(found.levels)
-        },
-    )  # fmt: skip
+    rows_a_day = max(len(found) - 1, 1) * DAY / max(int(found.time[-1]) - int(found.time[0]), found.bar)
+    block = min(WEEKS * 7 * rows_a_day, len(found) / 2)
+    judged = {}
+    for column, level in enumerate(found.levels):
+        value_at_risk, shortfall = found.value_at_risk[:, column], found.expected_shortfall[:, column]
+        try:
+            judged[level] = judge_forecasts(found.realised, value_at_risk, shortfall, level, seed=seed, mean_block=block)
+        except DataError as error:
+            raise type(error)(f"{found.asset}, {found.model}: {error}") from error
+    return Series(forecasts=found, judged=judged)
 
 
 def _scored(group: Sequence[Series], level: float) -> Scored:
@@ -183,7 +219,7 @@ def _averaged(group: Sequence[Series], seed: int) -> tuple[list[Series], list[di
         middle = kept.mean(axis=0)
         low.append(float(np.median(kept.min(axis=0) / middle)))
         high.append(float(np.median(kept.max(axis=0) / middle)))
-    terms = [{"from": date, "members": list(names)} for date, names in members]
+    terms = [{"from": iso(date), "members": list(names)} for date, names in members]
     return found, terms, {"members": list(final), "low": median(low), "high": median(high)}
 
 
@@ -219,10 +255,20 @@ def _table(group: Sequence[Series], level: float, seed: int) -> dict[str, Any]:
         "bar": bar_name(group[0].forecasts.bar),
         "level": level,
         "assets": list(scored.assets),
-        "from": int(scored.time[0]),
-        "to": int(scored.time[-1]),
+        "from": iso(int(scored.time[0])),
+        "to": iso(int(scored.time[-1])),
         "rows": rows,
+        "power": _power([one.forecasts for one in group if one.forecasts.model == ours], level, seed).to_dict(),
     }
+
+
+def _power(ours: Sequence[Forecasts], level: float, seed: int) -> Power:
+    """Return the power of the tests in the median series, under the tail law that the first model's forecasts imply."""
+    column = LEVELS.index(level)
+    value_at_risk = np.concatenate([one.value_at_risk[:, column] for one in ours])
+    law = tail_of_forecasts(value_at_risk, np.concatenate([one.expected_shortfall[:, column] for one in ours]), level)
+    bars = round(median(len(one) for one in ours))
+    return power_of_tests(bars, level, law=law, seed=seed, draws=max(50, min(400, POWER_BARS // bars)))
 
 
 def forecast_table(found: CoverageRun) -> pd.DataFrame:
@@ -259,6 +305,8 @@ def check_target(path: Path) -> None:
     """Raise `ConfigError` unless forecasts can be written to `path`, before work is spent on them."""
     if path.suffix not in (".parquet", ".csv"):
         raise ConfigError(f"--out {path}: expected a name that ends in .parquet or .csv")
+    if path.is_dir():
+        raise ConfigError(f"--out {path} is a folder: give the name of a file in it")
     writable(path.parent)
 
 
@@ -276,7 +324,17 @@ def write_forecasts(found: CoverageRun, path: Path) -> None:
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error}") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
+
+
+def _power_line(power: dict[str, float]) -> str:
+    return (
+        f"Power at {power['sample']:,} bars and {power['alpha']:.0%}: Kupiec {power['kupiec']:.2f} against a miss rate of "
+        f"{power['true_rate']:.2%}, CC {power['conditional_coverage']:.2f} and DQ {power['dynamic_quantile']:.2f} where also "
+        f"{power['after_hit']:.0%} of misses are followed by another, ES residuals {power['exceedance_residuals']:.2f} against "
+        f"losses {power['excess_ratio']:g} times as far beyond the value at risk."
+    )
 
 
 def judgement_tables(found: CoverageRun) -> list[tuple[str, list[str], list[list[str]], list[str]]]:
@@ -312,8 +370,8 @@ def judgement_tables(found: CoverageRun) -> list[tuple[str, list[str], list[list
                 ]
             )
         title = (
-            f"{table['bar']} bars, level {table['level']:.1%}, {count} series, {table['rows'][0]['bars']:,} forecasts each, "
-            f"{day(table['from'])} to {day(table['to'])}"
+            f"{table['bar']} bars, level {table['level']:.1%}, {count} series, {table['rows'][0]['bars']:,} forecasts by "
+            f"each model, {table['from'][:10]} to {table['to'][:10]}"
         )
         words = []
         if "range" in table:
@@ -322,5 +380,6 @@ def judgement_tables(found: CoverageRun) -> list[tuple[str, list[str], list[list
                 f"Confidence set at the end: {', '.join(apart['members'])}; its members lie {apart['low'] - 1:+.1%} to "
                 f"{apart['high'] - 1:+.1%} around their mean (medians)."
             )
+        words.append(_power_line(table["power"]))
         tables.append((title, header, rows, words))
     return tables
