@@ -151,8 +151,8 @@ def hour_factor(returns: Returns) -> FloatArray:
     far, and a quarter of it given back to 1: 31 numbers, because 168 free ones follow the noise of a year. One value a slot;
     bars shorter than an hour share that of their hour; `[1.0]` where there is one slot.
     """
-    if returns.slots == 1:
-        return np.ones(1)
+    if returns.slots == 1 or not returns.value.any():
+        return np.ones(returns.slots)
     size = np.abs(returns.value) / np.abs(returns.value).mean()
     shared = max(1, HOUR // returns.bar)
     bars = returns.slots // 7

@@ -193,10 +193,14 @@ def test_the_text_is_the_json_as_a_table(sample: tuple[dict[str, Any], pd.DataFr
         shown = [line.split() for line in lines if line.split()[:1] == [model]]
         rows = [row for one in found["tables"] for row in one["rows"] if row["model"] == model]
         assert [(line[1], line[8], line[-1]) for line in shown] == [
-            (f"{row['hit_rate_over_target']:.3f}", f"{row['fz0']:.4f}", "yes" if row["in_confidence_set"] else "no")
+            (
+                f"{row['hit_rate_over_target']:.3f}",
+                f"{row['fz0']:.4f}",
+                {True: "yes", False: "no", None: "-"}[row["in_confidence_set"]],
+            )
             for row in rows
         ]
-    assert sum(line.startswith("Confidence set at the end: ") for line in lines) == 2
+    assert sum(line.startswith("Confidence set at the end, both levels together: ") for line in lines) == 2
     assert "nan" not in text
 
 
@@ -362,8 +366,8 @@ def test_two_studies_whose_models_differ_at_the_same_bars_are_refused(tmp_path: 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
 def test_a_write_that_fails_leaves_the_earlier_file_whole(kind: str, tmp_path: Path, prices: Path) -> None:
     path, out = study(tmp_path / "short.toml"), tmp_path / "new" / f"out.{kind}"
-    out.parent.mkdir()
-    out.write_text("earlier", encoding="utf-8")
+    assert coverage(path, "--prices", prices, "--workers", 1, "--out", out)[0] == 0
+    earlier = out.read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # a full disk
     try:
@@ -372,8 +376,19 @@ def test_a_write_that_fails_leaves_the_earlier_file_whole(kind: str, tmp_path: P
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert code == 2
     assert f"{out} cannot be written" in err
-    assert out.read_text(encoding="utf-8") == "earlier"
+    assert out.read_bytes() == earlier
     assert [file.name for file in out.parent.iterdir()] == [out.name]
+
+
+@pytest.mark.parametrize("name", ["prices.csv", "prices.parquet", "study.csv"])
+def test_a_file_that_holds_something_else_is_not_overwritten(name: str, tmp_path: Path, prices: Path) -> None:
+    path, out = study(tmp_path / "short.toml"), tmp_path / name
+    held = b"timestamp,close\n2024-01-01T00:00:00Z,1.0\n" if name != "study.csv" else b"\xff\x00"
+    out.write_bytes(held)
+    code, _, err = coverage(path, "--prices", prices, "--out", out)
+    assert code == 2
+    assert "is no table of forecasts: it is not overwritten" in err
+    assert out.read_bytes() == held
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 AVERAGE = "confidence-set"
+COLUMNS = ["asset", "time", "bar", "model", "var_975", "var_990", "es_975", "es_990", "realised", "made_at"]
 POWER_BARS = 3_000_000  # drawn for the power of the tests at one level
 
 
@@ -227,7 +229,8 @@ def _table(group: Sequence[Series], level: float, seed: int) -> dict[str, Any]:
     scored = _scored(group, level)
     ours = next(iter(scored.scores))
     versus = against_first(scored, seed=seed)
-    kept = confidence_set(scored, seed=seed).kept if versus else (ours,)
+    candidates = {model: scores for model, scores in scored.scores.items() if model != AVERAGE}
+    kept = confidence_set(replace(scored, scores=candidates), seed=seed).kept if versus else (ours,)
     rows = []
     for model, scores in scored.scores.items():
         judged = [one.judged[level] for one in group if one.forecasts.model == model]
@@ -249,11 +252,15 @@ def _table(group: Sequence[Series], level: float, seed: int) -> dict[str, Any]:
             "first_less_this": other.difference if other else None,
             "p_first_better": other.p_lower if other else None,
             "p_first_worse": other.p_higher if other else None,
-            "in_confidence_set": model in kept,
+            "in_confidence_set": model in kept if model in candidates else None,
         })  # fmt: skip
+    flags: dict[str, Counter[str]] = {}
+    for one in group:
+        flags.setdefault(one.forecasts.model, Counter()).update(one.forecasts.flags)
     return {
         "bar": bar_name(group[0].forecasts.bar),
         "level": level,
+        "flags": {model: dict(counted) for model, counted in flags.items() if counted},
         "assets": list(scored.assets),
         "from": iso(int(scored.time[0])),
         "to": iso(int(scored.time[-1])),
@@ -275,7 +282,7 @@ def forecast_table(found: CoverageRun) -> pd.DataFrame:
     """Return every forecast as a row: asset, time, bar, model, var_975, var_990, es_975, es_990, realised, made_at.
 
     Losses are log and positive when the price fell; `time` is the close of the bar that is forecast, `made_at` that of the last
-    bar known then.
+    bar used. They lie one bar apart except after a gap, whose first return starts from a close that no return ends in.
     """
     import pandas as pd
 
@@ -307,7 +314,22 @@ def check_target(path: Path) -> None:
         raise ConfigError(f"--out {path}: expected a name that ends in .parquet or .csv")
     if path.is_dir():
         raise ConfigError(f"--out {path} is a folder: give the name of a file in it")
+    if path.exists() and _columns(path) != COLUMNS:
+        raise ConfigError(f"--out {path} exists and is no table of forecasts: it is not overwritten; give another name")
     writable(path.parent)
+
+
+def _columns(path: Path) -> list[str]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        if path.suffix == ".parquet":
+            return list(pyarrow.parquet.read_schema(path).names)
+        with path.open(encoding="utf-8") as lines:
+            return lines.readline().strip().split(",")
+    except (OSError, UnicodeDecodeError, pyarrow.ArrowException):
+        return []
 
 
 def write_forecasts(found: CoverageRun, path: Path) -> None:
@@ -340,8 +362,8 @@ def _power_line(power: dict[str, float]) -> str:
 def judgement_tables(found: CoverageRun) -> list[tuple[str, list[str], list[list[str]], list[str]]]:
     """Return title, header, rows and closing words of each table, as text."""
     header = [
-        "model", "missed/target", "Kupiec", "clustered", "CC", "DQ", "DQ+VaR", "ES ratio", "FZ0", "first less it", "p better",
-        "p worse", "in set",
+        "model", "missed/target", "Kupiec", "clustered: ratio/z", "CC", "DQ", "DQ+VaR", "ES ratio", "FZ0", "first less it",
+        "p better", "p worse", "in set",
     ]  # fmt: skip
     tables = []
     for table in found.tables:
@@ -354,7 +376,7 @@ def judgement_tables(found: CoverageRun) -> list[tuple[str, list[str], list[list
                     row["model"],
                     f"{row['hit_rate_over_target']:.3f}",
                     str(row["kupiec_rejected"]),
-                    str(row["kupiec_corrected_rejected"]),
+                    f"{row['kupiec_corrected_rejected']}/{row['kupiec_corrected_z_rejected']}",
                     *(
                         str(row[f"{name}_passed"])
                         for name in ("conditional_coverage", "dynamic_quantile", "dynamic_quantile_var")
@@ -366,7 +388,7 @@ def judgement_tables(found: CoverageRun) -> list[tuple[str, list[str], list[list
                         if less is None
                         else [f"{less:+.4f}", f"{row['p_first_better']:.3f}", f"{row['p_first_worse']:.3f}"]
                     ),
-                    "yes" if row["in_confidence_set"] else "no",
+                    {True: "yes", False: "no", None: "-"}[row["in_confidence_set"]],
                 ]
             )
         title = (
@@ -377,9 +399,13 @@ def judgement_tables(found: CoverageRun) -> list[tuple[str, list[str], list[list
         if "range" in table:
             apart = table["range"]
             words.append(
-                f"Confidence set at the end: {', '.join(apart['members'])}; its members lie {apart['low'] - 1:+.1%} to "
-                f"{apart['high'] - 1:+.1%} around their mean (medians)."
+                f"Confidence set at the end, both levels together: {', '.join(apart['members'])}; its members lie "
+                f"{apart['low'] - 1:+.1%} to {apart['high'] - 1:+.1%} around their mean (medians)."
             )
+        words += [
+            f"{model}: " + ", ".join(f"{name} in {count:,} refits" for name, count in sorted(counted.items()))
+            for model, counted in table["flags"].items()
+        ]
         words.append(_power_line(table["power"]))
         tables.append((title, header, rows, words))
     return tables

@@ -35,6 +35,10 @@ FLAGS = {
     "model does not follow (Ljung-Box on squared residuals, p below 0.0001).",
     "returns_autocorrelated": "Returns still follow from the returns before them: prices that bounce, trade thinly or are "
     "held to a level, which a model without a mean does not know (Ljung-Box on residuals, p below 0.0001).",
+    "returns_drift": "The returns have a mean that chance does not explain: a price that only rises or only falls, which a "
+    "model of returns about zero takes for volatility.",
+    "returns_integrated": "Each return is much like the one before: levels were given for returns, or the price follows a path "
+    "laid out for it; volatility read from it means little.",
     "non_convergence": "The search for the parameters of a better volatility model did not converge, so that model is not "
     "used.",
     "below_min_window": "The unbroken history is shorter than min_window: no recommendation is made from it.",

@@ -9,13 +9,13 @@ nothing of the tail: that is the extreme-value fit's affair.
 
 from __future__ import annotations
 
-from math import log, sqrt
+from math import log
 
 import numpy as np
 
 from riskparams.terms import FloatArray, IntArray
 from riskparams.volatility import recursions, search
-from riskparams.volatility.garch import CAREFUL, ENDINGS, backcast, mean_square
+from riskparams.volatility.garch import CAREFUL, ENDINGS, backcast, scale_of
 from riskparams.volatility.model import ComponentFit, ComponentSpec
 from riskparams.volatility.search import Problem
 
@@ -61,14 +61,14 @@ def fit_component(e: FloatArray, spec: ComponentSpec) -> ComponentFit:
     """Return the quasi-maximum-likelihood fit from the best of several starting points.
 
     `e` are returns free of their hour-of-week factor, with mean zero, any scale. A search that did not converge is a value,
-    not an error.
+    not an error; raises what `scale_of` does.
 
     >>> rng = np.random.default_rng(3)
     >>> fit = fit_component(rng.standard_t(5, 1000), ComponentSpec())
     >>> bool(0 <= fit.fast_decay < fit.slow_decay < 1)
     True
     """
-    scale = sqrt(mean_square(e))
+    scale = scale_of(e)
     unit = e / scale
     problem, start = component_problem(spec), np.array([backcast(unit), 0.0, 0.0])
     k = problem.chart.shape[1]

@@ -6,6 +6,7 @@ from math import inf, log, sqrt
 
 import numpy as np
 
+from riskparams.errors import ConstantSeries, DataError
 from riskparams.terms import FloatArray, IntArray
 from riskparams.volatility import recursions, search
 from riskparams.volatility.model import Convergence, GarchFit, GarchSpec, Innovations, Presample
@@ -44,6 +45,20 @@ def backcast(e: FloatArray) -> float:
 def mean_square(e: FloatArray) -> float:
     """Return the mean of squares, summed pairwise: a BLAS product would depend on the number of threads."""
     return float(np.mean(np.square(e)))
+
+
+def scale_of(e: FloatArray) -> float:
+    """Return the root mean square of returns; raise `DataError` for a value that is not finite, `ConstantSeries` for 0."""
+    bad = np.flatnonzero(~np.isfinite(e))
+    if len(bad):
+        raise DataError(f"return {bad[0]} is {e[bad[0]]}: expected finite numbers; leave such bars out before fitting")
+    size = mean_square(e) if len(e) else 0.0
+    if not 0 < size < inf:
+        raise ConstantSeries(
+            f"{len(e)} returns have a mean square of {size:g}: there is no movement to fit, or the unit is far off; "
+            "leave dead spells out, or give returns near 1"
+        )
+    return sqrt(size)
 
 
 def presample(e: FloatArray, spec: GarchSpec) -> FloatArray:
@@ -115,7 +130,7 @@ def fit_garch(e: FloatArray, spec: GarchSpec) -> GarchFit:
 
     `e` are returns free of their hour-of-week factor, any scale: the fit is made at unit variance and scaled back.
     Bounds: alpha in [0, 1], alpha + gamma and beta >= 0, persistence up to its cap (1 with a free intercept), nu in
-    [2.05, 500], skew within 0.99. A search that did not converge is a value, not an error.
+    [2.05, 500], skew within 0.99. A search that did not converge is a value, not an error; raises what `scale_of` does.
 
     >>> from riskparams.prices.sample import index_market
     >>> from riskparams.returns import log_returns
@@ -125,7 +140,7 @@ def fit_garch(e: FloatArray, spec: GarchSpec) -> GarchFit:
     >>> 0.95 < fit.persistence < 1
     True
     """
-    scale = sqrt(mean_square(e))
+    scale = scale_of(e)
     unit = e / scale
     problem, start = search_problem(spec), presample(unit, spec)
     k = problem.chart.shape[1]

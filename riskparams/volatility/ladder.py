@@ -7,7 +7,7 @@ from math import isfinite
 
 import numpy as np
 
-from riskparams.errors import ModelError
+from riskparams.errors import DataError, ModelError
 from riskparams.returns import Returns, hour_factor
 from riskparams.terms import FloatArray, iso
 from riskparams.volatility.ewma import default_ewma, fit_ewma, fit_historical
@@ -26,6 +26,8 @@ from riskparams.volatility.model import (
 Ladder = tuple[GarchSpec | EwmaSpec | HistoricalSpec, ...]
 FEWEST_FOR_GARCH = 500
 FEWEST = 100
+DRIFT = 5.0  # standard errors of the mean
+FOLLOWS = 0.5  # first autocorrelation
 
 
 def default_ladder(bar: int) -> Ladder:
@@ -82,7 +84,7 @@ def fit_volatility(returns: Returns, ladder: Ladder, proxy: VolatilityFit | None
             flags = ("near_integrated",)
         if rejected:
             flags = (*flags, "fallback_model", *(("non_convergence",) if stopped else ()))
-        return _volatility_fit(returns, fit, factor, flags, rejected)
+        return _volatility_fit(returns, fit, factor, (*flags, *_misread(e)), rejected)
     size = float(np.mean(np.square(e)))
     if proxy is not None and size > 0:
         lent = proxy.garch
@@ -101,7 +103,10 @@ def _try(e: FloatArray, spec: GarchSpec | EwmaSpec | HistoricalSpec) -> tuple[Ga
         return None, f"{len(e)} returns are fewer than {fewest}"
     match spec:
         case GarchSpec():
-            fit = fit_garch(e, spec)
+            try:
+                fit = fit_garch(e, spec)
+            except DataError as error:
+                return None, str(error)
         case EwmaSpec():
             fit = fit_ewma(e, spec)
         case HistoricalSpec():
@@ -110,6 +115,15 @@ def _try(e: FloatArray, spec: GarchSpec | EwmaSpec | HistoricalSpec) -> tuple[Ga
     if reason is None and conditional_variance(e, fit).min() <= 1e-9 * fit.variance:
         reason = "its variance falls to nothing over a spell without movement"
     return fit, reason or ""
+
+
+def _misread(e: FloatArray) -> tuple[str, ...]:
+    """Return flags of returns that are no innovations about zero: a mean beyond chance, or levels given for returns."""
+    centred = e - e.mean()
+    spread = float(np.sum(centred**2))
+    drifts = e.mean() ** 2 * len(e) ** 2 > DRIFT**2 * spread
+    follows = spread > 0 and float(np.sum(centred[1:] * centred[:-1])) > FOLLOWS * spread
+    return (("returns_drift",) if drifts else ()) + (("returns_integrated",) if follows else ())
 
 
 def _volatility_fit(

@@ -44,8 +44,8 @@ def ledger() -> Iterator[Ledger]:
     yield figures
     load = f"The load was {before:.1f} when it started: on a busy machine wall times include waiting."
     page = (
-        "# Benchmarks\n\nWritten by `RISKPARAMS_MARKET_DATA=DIR make bench`, DIR the folder of historical prices; without it the rows "
-        f"that need them are missing.\n{machine()}.\n{load}\n\n{figures.table()}\n"
+        "# Benchmarks\n\nWritten by `RISKPARAMS_MARKET_DATA=DIR make bench`, DIR the folder of historical prices; "
+        f"without it the rows that need them are missing.\n{machine()}.\n{load}\n\n{figures.table()}\n"
     )
     print(f"\n\n{page}")
     Path(__file__).with_name("README.md").write_text(page, encoding="utf-8")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from riskparams.errors import ConstantSeries, DataError
 from riskparams.terms import Asset, FloatArray, Pair
 from riskparams.volatility import recursions
+from riskparams.volatility.component import fit_component
 from riskparams.volatility.garch import backcast, conditional_variance, fit_garch, log_likelihood
-from riskparams.volatility.model import Convergence, GarchFit, GarchSpec, Innovations, Presample
+from riskparams.volatility.model import ComponentSpec, Convergence, GarchFit, GarchSpec, Innovations, Presample
 
 FREE, TARGETED = GarchSpec(targeted=False), GarchSpec()
 
@@ -152,3 +156,14 @@ def test_about_a_mean_of_zero_the_shorter_likelihood_is_the_same(index_returns: 
     ]
     assert values[0] == pytest.approx(values[1], rel=1e-13)
     np.testing.assert_allclose(short[1:6], whole[1:6], rtol=1e-10)
+
+
+@pytest.mark.parametrize("fit", [lambda e: fit_garch(e, TARGETED), lambda e: fit_component(e, ComponentSpec())])
+def test_returns_that_cannot_be_fitted_have_a_named_error(fit: Callable[[FloatArray], object]) -> None:
+    e = np.random.default_rng(1).standard_normal(300)
+    for bad in (np.nan, np.inf):
+        with pytest.raises(DataError, match="return 17 is"):
+            fit(np.where(np.arange(300) == 17, bad, e))
+    for still in (np.zeros(300), 1e-170 * e, np.zeros(0)):
+        with pytest.raises(ConstantSeries, match="no movement"):
+            fit(still)

@@ -126,6 +126,19 @@ def test_a_rung_is_skipped_only_for_a_stated_reason(returns: Returns, kind: str)
         assert state.next_sigma2 > 0
 
 
+@pytest.mark.parametrize(("kind", "flag"), [("trending", "returns_drift"), ("integrated", "returns_integrated")])
+def test_returns_that_are_no_innovations_are_flagged(returns: Returns, kind: str, flag: str) -> None:
+    ladder = default_ladder(returns.bar)
+    assert flag in fit_volatility(with_values(returns, SERIES[kind](np.random.default_rng(0))), ladder).flags
+    assert "returns_drift" in fit_volatility(with_values(returns, np.full(800, 1e-3)), ladder).flags
+    assert not {"returns_drift", "returns_integrated"} & set(fit_volatility(returns, ladder).flags)
+
+
+def test_returns_without_movement_have_a_named_error(returns: Returns) -> None:
+    with pytest.raises(ModelError, match="no movement"):
+        fit_volatility(with_values(returns, np.zeros(800)), default_ladder(returns.bar))
+
+
 def test_the_rungs_come_in_the_order_of_the_method(returns: Returns) -> None:
     names = [spec.name for spec in default_ladder(returns.bar)]
     assert names == [

@@ -355,3 +355,20 @@ def test_the_backtest_of_mcneil_and_frey_is_repeated(market_data: Path) -> None:
     assert np.median(np.abs(threshold[at] / rows["u"] - 1)) <= 0.03
     for ours, name in ((mu, "mu"), (shape, "xi"), (scale, "beta")):
         assert np.median(np.abs(ours[at] / rows[name] - 1)) <= 0.03, name
+
+
+@pytest.mark.parametrize("spec", [GarchSpec(targeted=False), GarchSpec(asymmetric=False, innovations=Innovations.NORMAL)])
+def test_a_run_of_one_begins_every_window_cold_and_misses_no_maximum_that_a_single_fit_finds(spec: GarchSpec) -> None:
+    """Without clusters the likelihood has several maxima, and a warm search keeps the one it came from."""
+    e = np.random.default_rng(4).standard_t(5, 1500)
+    windows = windows_of(len(e), 400, every=13)
+    single = np.array([fit_garch(e[first:end], spec).log_likelihood for first, end in windows])
+    cold, warm = (fit_rolling(e, spec, windows, run=run) for run in (1, 100))
+    assert set(cold.begun) == {Begun.COLD}
+    assert (cold.log_likelihood >= single - 1e-3).all()
+    assert (warm.log_likelihood < single - 1e-3).any()  # else there would be no need for this option
+
+
+def test_a_run_below_one_is_refused() -> None:
+    with pytest.raises(ConfigError, match="run 0"):
+        fit_rolling(np.random.default_rng(0).standard_normal(300), GarchSpec(), windows_of(300, 200), run=0)
