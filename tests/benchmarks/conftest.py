@@ -1,41 +1,13 @@
-"""The ledger of figures that the benchmarks share; it writes the page that stands beside them."""
+"""The page of figures that stands beside the benchmarks, written when they end."""
 
 from __future__ import annotations
 
 import os
-import platform
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-
-
-@dataclass
-class Ledger:
-    """The figures of one run of the benchmarks."""
-
-    rows: list[tuple[str, str, str]] = field(default_factory=list)
-
-    def note(self, what: str, figure: float, unit: str, *, at_most: float | None = None, at_least: float | None = None) -> None:
-        """Keep a figure and hold it to its limit."""
-        limits = [f"{word} {limit:g}" for word, limit in (("at most", at_most), ("at least", at_least)) if limit is not None]
-        self.rows.append((what, f"{figure:.3g} {unit}".strip(), " ".join(limits)))
-        assert at_most is None or figure <= at_most, f"{what}: {figure:.3g} {unit} is above {at_most:g}"
-        assert at_least is None or figure >= at_least, f"{what}: {figure:.3g} {unit} is below {at_least:g}"
-
-    def table(self) -> str:
-        """Return the figures as a Markdown table."""
-        rows = [("what", "figure", "limit"), ("---", "---", "---"), *self.rows]
-        return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
-def machine() -> str:
-    """Return what the figures depend on, in words that name no machine."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{os.cpu_count()} cores, {memory:.0f} GB of memory, Python {platform.python_version()}, NumPy {np.__version__}"
+from benchmark_ledger import Ledger, machine
 
 
 @pytest.fixture(scope="session")
@@ -49,14 +21,3 @@ def ledger() -> Iterator[Ledger]:
     )
     print(f"\n\n{page}")
     Path(__file__).with_name("README.md").write_text(page, encoding="utf-8")
-
-
-def seconds(function: Callable[[], object], rounds: int) -> list[float]:
-    """Return the duration of each of several calls, after one that warms up."""
-    function()
-    found = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        function()
-        found.append(time.perf_counter() - start)
-    return found

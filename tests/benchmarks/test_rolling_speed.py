@@ -12,7 +12,7 @@ from statistics import median
 
 import numpy as np
 import pytest
-from conftest import Ledger, seconds
+from benchmark_ledger import Ledger, seconds
 
 from riskparams.terms import FloatArray
 from riskparams.volatility.model import GarchSpec

@@ -17,7 +17,7 @@ from statistics import median
 
 import numpy as np
 import pytest
-from conftest import Ledger, seconds
+from benchmark_ledger import Ledger, seconds
 
 from riskparams.terms import DAY, Asset, FloatArray, Pair
 
