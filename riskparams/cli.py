@@ -214,22 +214,23 @@ def coverage(
     Example: riskparams coverage sample --models all --out forecasts.parquet
     """
     from riskparams.forecasts.model import MODELS
-    from riskparams.pipeline import coverage as forecasting
+    from riskparams.pipeline import coverage_tables as tables
+    from riskparams.pipeline.coverage import run_coverage
 
     names = list(MODELS) if models == "all" else [name.strip() for name in models.split(",") if name.strip()]
     questions = [_study(study) for study in studies]
     if out is not None:
-        forecasting.check_target(out)
+        tables.check_target(out)
     asked = [(question, _panel(question, prices, as_of)) for question in questions]
-    found = forecasting.run_coverage(asked, models=names, executor=_executor(workers))
+    found = run_coverage(asked, models=names, executor=_executor(workers))
     if out is not None:
-        forecasting.write_forecasts(found, out)
+        tables.write_forecasts(found, out)
         print(f"{sum(len(one.forecasts) for one in found.series):,} forecasts in {out}", file=sys.stderr)
     if json:
         _print_json({"schema_version": 1, **found.to_dict()})
         return
     _print_label(found.simulated)
-    for title, header, rows, words in forecasting.judgement_tables(found):
+    for title, header, rows, words in tables.judgement_tables(found):
         print(title)
         _print_table(header, rows)
         for line in words:

@@ -27,7 +27,6 @@ BoolArray = NDArray[np.bool_]
 
 NANOSECONDS = 1_000_000_000
 DAY = 86_400 * NANOSECONDS
-YEAR_SECONDS = 365.25 * 86_400
 
 
 @dataclass(frozen=True, slots=True, order=True)

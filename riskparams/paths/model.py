@@ -117,12 +117,10 @@ def _history(returns: Returns, spec: ModelSpec, proxy: VolatilityFit | None = No
     return History(returns=returns, state=filter_state(returns, fit)), fit
 
 
-def describe_model(model: PathModel) -> dict[str, object]:
-    """Return what a reader should know about a fit, by name: the rung, its parameters, the pools and the tails."""
-    garch, tail = model.fit.garch, model.history_tail
+def describe_volatility(model: PathModel) -> dict[str, object]:
+    """Return the parameters of the rung in use, its search, its window and where volatility stands, by name."""
+    garch = model.fit.garch
     return {
-        "model": garch.spec.name,
-        "rejected_rungs": [f"{name}: {reason}" for name, reason in model.fit.rejected],
         "alpha": garch.alpha,
         "gamma": garch.gamma,
         "beta": garch.beta,
@@ -136,6 +134,16 @@ def describe_model(model: PathModel) -> dict[str, object]:
         "daily_sigma": model.daily_sigma,
         "sigma_now_over_typical": float(np.sqrt(model.next_sigma2 / model.history.sigma2.mean())),
         "residual_scale": model.window.scale,
+    }
+
+
+def describe_model(model: PathModel) -> dict[str, object]:
+    """Return what a reader should know about a fit, by name: the rung, its parameters, the pools and the tails."""
+    garch, tail = model.fit.garch, model.history_tail
+    return {
+        "model": garch.spec.name,
+        "rejected_rungs": [f"{name}: {reason}" for name, reason in model.fit.rejected],
+        **describe_volatility(model),
         "history_from": iso(model.history_from),
         "history_rows": len(model.history.z),
         "filled_share": model.history.filled_share,

@@ -12,7 +12,7 @@ import numpy as np
 
 from riskparams.errors import ConfigError, DataError, InsufficientData, ModelError
 from riskparams.parameters.policy import refuse_pegged
-from riskparams.paths.model import PathModel, fit_path_model
+from riskparams.paths.model import PathModel, describe_volatility, fit_path_model
 from riskparams.pipeline.tail_reading import read_tail
 from riskparams.prices.panel import PricePanel
 from riskparams.prices.quality import assess
@@ -133,19 +133,7 @@ def _volatility(model: PathModel) -> dict[str, Any]:
         "rejected": [{"model": name, "reason": reason} for name, reason in fit.rejected],
         "convergence": str(garch.convergence),
         "omega": garch.omega,
-        "alpha": garch.alpha,
-        "gamma": garch.gamma,
-        "beta": garch.beta,
-        "nu": garch.nu if np.isfinite(garch.nu) else None,
-        "persistence": garch.persistence,
-        "log_likelihood": garch.log_likelihood,
-        "starts_disagree_by": garch.starts_spread,
-        "n_obs": garch.n_obs,
-        "fit_from": iso(fit.first),
-        "fit_to": iso(fit.last),
-        "daily_sigma": model.daily_sigma,
-        "sigma_now_over_typical": float(np.sqrt(model.next_sigma2 / model.history.sigma2.mean())),
-        "residual_scale": model.window.scale,
+        **describe_volatility(model),
     }
     if found["nu"] is None:
         found["reason"] = f"{garch.spec.name} estimates no degrees of freedom: nu is null"
