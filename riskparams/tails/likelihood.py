@@ -21,9 +21,14 @@ _CELLS = 8  # of the grid over the shape
 
 @njit(cache=True, nogil=True)
 def gpd_log_likelihood(excesses: FloatArray, shape: float, scale: float) -> float:
-    """Return the generalised Pareto log likelihood; minus infinity where an excess is impossible."""
+    """Return the generalised Pareto log likelihood; minus infinity where an excess is impossible.
+
+    At shape -1 the law is uniform up to the scale, itself included.
+    """
     n = len(excesses)
     total = 0.0
+    if shape == -1.0:
+        return -n * log(scale) if excesses.max() <= scale else -inf
     if abs(shape) < 1e-9:
         for i in range(n):
             total += excesses[i]

@@ -50,6 +50,15 @@ def test_no_search_finds_a_likelier_law(seed: int, shape: float, count: int, sca
         assert gpd_log_likelihood(excesses, free, its_scale) >= value - 1e-6
 
 
+def test_the_likeliest_law_may_be_uniform_up_to_the_largest_excess() -> None:
+    excesses = pareto(152, -0.3, 20, 1e-6)
+    assert maximise(excesses, False) == (-1.0, excesses.max())
+    assert gpd_log_likelihood(excesses, -1.0, excesses.max()) == pytest.approx(-20 * np.log(excesses.max()))
+    assert gpd_log_likelihood(excesses, -1.0, excesses[-2]) == -np.inf
+    value, _, _ = slow.best(excesses, slow.none, lowest=-0.999)
+    assert gpd_log_likelihood(excesses, -1.0, excesses.max()) > value
+
+
 @given(**SAMPLES)
 @settings(max_examples=20)
 def test_no_search_finds_a_better_weighted_law(seed: int, shape: float, count: int, scale: float) -> None:
