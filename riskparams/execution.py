@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from riskparams.errors import ConfigError
 
@@ -68,10 +69,61 @@ class Depth:
         return self.spread / 2 + 2 / 3 * self.daily_sigma * math.sqrt(value / self.daily_volume)
 
 
-def constant_product_slippage(reserve: float) -> SlippageLaw:
-    """Return the slippage law of a constant-product pool with `reserve` (numeraire) on each side: `Q / (R + Q)`.
+@dataclass(frozen=True, slots=True)
+class ConstantProduct:
+    """A constant-product pool with `reserve` (numeraire) on each side.
 
-    >>> round(constant_product_slippage(10e6)(1e6), 6)
-    0.090909
+    >>> round(ConstantProduct(10e6).slippage(1e6), 6), round(1 - ConstantProduct(10e6).price_after(1e6), 6)
+    (0.090909, 0.173554)
     """
-    return lambda value: value / (reserve + value)
+
+    reserve: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.reserve) and self.reserve > 0):
+            raise ConfigError(f"a pool's reserve is {self.reserve}: expected the value of one side, above 0")
+
+    def slippage(self, value: float) -> float:
+        """Return the average shortfall of price when selling `value`: `Q / (R + Q)`."""
+        return value / (self.reserve + value)
+
+    def price_after(self, value: float) -> float:
+        """Return the pool's price after `value` was sold into it, as a share of the price before: `(R / (R + Q))**2`."""
+        return (self.reserve / (self.reserve + value)) ** 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthCurve:
+    """Depth as it was quoted: selling `sold[i]` (numeraire) at once costs `average_slippage[i]` of it.
+
+    Between points slippage is linear in value; below the first it is linear from 0, and beyond the last nothing more can
+    be sold. Values and slippages increase. `riskparams` reads such points from order books, aggregators and the tables
+    of protocols ("how much can be sold before the loss reaches 5 %").
+
+    >>> round(DepthCurve(sold=(1e6, 4e6), average_slippage=(0.01, 0.05)).slippage(2.5e6), 6)
+    0.03
+    """
+
+    sold: tuple[float, ...]
+    average_slippage: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        sold, slip = self.sold, self.average_slippage
+        if not sold or len(sold) != len(slip):
+            raise ConfigError(f"a depth curve has {len(sold)} values and {len(slip)} slippages: expected one of each a point")
+        pairs = [(0.0, 0.0), *zip(sold, slip, strict=True)]
+        for (q, s), (next_q, next_s) in pairwise(pairs):
+            if not (math.isfinite(next_q) and next_q > q and s <= next_s < 1):
+                raise ConfigError(
+                    f"a depth curve goes from {s:.4f} at {q:g} to {next_s:.4f} at {next_q:g}: "
+                    "expected larger values, and slippages that do not fall and stay below 1"
+                )
+
+    def slippage(self, value: float) -> float:
+        """Return the average shortfall of price when selling `value`; 1 beyond the last point, where it cannot be sold."""
+        before, lost = 0.0, 0.0
+        for sold, slip in zip(self.sold, self.average_slippage, strict=True):
+            if value <= sold:
+                return lost + (slip - lost) * (value - before) / (sold - before)
+            before, lost = sold, slip
+        return 1.0

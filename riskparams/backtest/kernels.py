@@ -1,28 +1,19 @@
-"""The replay of many accounts over one price history, bar by bar: arrays in, arrays out.
+"""The arithmetic of one liquidation, and of the draws of one account: numbers in, numbers out, compiled.
 
-Notation: D debt, C collateral value, HF = theta C / D, b the liquidation bonus. Debt bears no interest here.
-Validation is the caller's; nothing outside this module imports numba.
+Notation: D debt, C collateral value, HF = sum(theta C) / D, b the liquidation bonus. Validation is the caller's.
 """
 
 from __future__ import annotations
 
+from math import exp, log, log1p, sqrt
+
 import numpy as np
 from numba import njit
 
-from riskparams.terms import BoolArray, FloatArray, IntArray
+from riskparams.backtest.impact import CONSTANT_PRODUCT, SQUARE_ROOT
+from riskparams.terms import FloatArray, IntArray
 
-# columns of the daily table
-POSITION_HOURS, DEBT_HOURS, COLLATERAL_HOURS, EPISODES, LIQUIDATIONS, JUDGED, FALSE, RECOVERED = range(8)
-REPAID, SEIZED, PENALTY, PROTOCOL_FEE, BAD_DEBT = range(8, 13)
-COLUMNS = 13
-
-# columns of the event table
-HEALTH, EVENT_REPAID, EVENT_SEIZED, PRICE, EVENT_BAD_DEBT = range(5)
-
-# subsystems with draws of their own; bar times are multiples of a second, so time + subsystem never collides
-TOP_UP, RELEVER = 1, 2
-
-NEVER = -(2**62)
+FIXED, LINEAR, CAPPED = range(3)  # laws of the bonus
 
 
 @njit(cache=True, nogil=True)
@@ -35,202 +26,108 @@ def mixed(key: np.uint64) -> np.uint64:
 
 
 @njit(cache=True, nogil=True)
-def account_stream(seed: int, account: int) -> np.uint64:
-    """Return the key of one account's draws: it depends on the book's seed and the account, nothing else."""
-    return mixed(mixed(np.uint64(seed)) ^ np.uint64(account))
+def uniform(seed: int, account: int, subsystem: int, number: int) -> float:
+    """Return the draw in (0, 1] with this number that an account has for a subsystem, whatever the parameters are."""
+    stream = mixed(mixed(mixed(np.uint64(seed)) ^ np.uint64(account)) ^ np.uint64(subsystem))
+    return float((mixed(stream ^ np.uint64(number)) >> np.uint64(11)) + np.uint64(1)) * 2.0**-53
 
 
 @njit(cache=True, nogil=True)
-def uniform(stream: np.uint64, time: int, subsystem: int) -> float:
-    """Return the number in [0, 1) that an account draws in the bar closing at `time`, whatever the parameters are."""
-    bits = mixed(np.uint64(stream) ^ mixed(np.uint64(time) + np.uint64(subsystem)))
-    return float(bits >> np.uint64(11)) * 2.0**-53
+def waiting_bars(draw: float, log_idle: float) -> int:
+    """Return the bars until an action whose chance of not coming in a bar is `exp(log_idle)`: geometric, at least 1.
+
+    Where it never comes, `log_idle` is 0 and so is the answer.
+    """
+    if log_idle == 0.0:
+        return 0
+    return 1 + min(int(log(draw) / log_idle), 2**40)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def health_factor(debt: float, collateral: float, threshold: float) -> float:
-    """Return theta C / D; infinite without debt."""
-    return np.inf if debt <= 0 else threshold * collateral / debt
+def health_factor(debt: float, backing: float) -> float:
+    """Return sum(theta C) / D; infinite without debt."""
+    return np.inf if debt <= 0 else backing / debt
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def bonus_at(law: int, base: float, maximum: float, health_at_maximum: float, health: float, loan_to_value: float) -> float:
+    """Return the bonus of a position: the market's own, linear in health, or all that is left up to a cap."""
+    if law == LINEAR:
+        share = min(max((1.0 - health) / (1.0 - health_at_maximum), 0.0), 1.0)
+        return base + max(maximum - base, 0.0) * share
+    if law == CAPPED:
+        return max(base, min(maximum, 1.0 / loan_to_value - 1.0))
+    return base
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def repayment(
-    debt: float, collateral: float, threshold: float, bonus: float, target: float, full_close_below: float, dust: float
+    debt: float,  # all of the account's
+    health: float,
+    threshold: float,  # of the collateral to be seized
+    bonus: float,
+    target: float,
+    close_factor: float,  # 0 where the rule is the target
+    full_close_below: float,
+    dust: float,
 ) -> float:
-    """Return the debt one liquidation repays: D (h* - HF) / (h* - theta (1 + b)), or all that debt or collateral allows."""
-    most = min(debt, collateral / (1 + bonus))
-    health = health_factor(debt, collateral, threshold)
+    """Return the debt one liquidation may repay: D (h* - HF) / (h* - theta (1 + b)), or a share of it, or all."""
     slope = target - threshold * (1 + bonus)
-    if health < full_close_below or slope <= 0:
-        return most
-    repaid = debt * (target - health) / slope
-    return most if debt - repaid < dust else min(repaid, most)
+    if health < full_close_below or (close_factor == 0.0 and slope <= 0):
+        return debt
+    wanted = close_factor * debt if close_factor > 0.0 else debt * (target - health) / slope
+    return debt if debt - wanted < dust else wanted
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def settled(debt: float, collateral: float, repaid: float, bonus: float) -> tuple[float, float, float, float]:
-    """Return debt left, collateral left, value seized and bad debt; debt without collateral is bad, and gone."""
-    if repaid >= collateral / (1 + bonus):
-        return 0.0, 0.0, collateral, debt - repaid
-    seized = repaid * (1 + bonus)
-    return debt - repaid, collateral - seized, seized, 0.0
+def sale_loss(law: int, number: FloatArray, sold: FloatArray, slippage: FloatArray, depth: float, value: float) -> float:
+    """Return what selling `value` in all loses against the price before; infinite where it cannot be sold.
+
+    Square root: spread / 2 and two thirds of sigma sqrt(Q / V); constant product: Q / (R + Q); or a curve. `depth`
+    multiplies V, R or the values of the curve.
+    """
+    if value <= 0.0 or law == 0:
+        return 0.0
+    if depth <= 0.0:
+        return np.inf
+    if law == SQUARE_ROOT:
+        return value * (0.5 * number[2] + 2.0 / 3.0 * number[1] * sqrt(value / (depth * number[0])))
+    if law == CONSTANT_PRODUCT:
+        return value * value / (depth * number[0] + value)
+    before, lost = 0.0, 0.0
+    for i in range(len(sold)):
+        end = depth * sold[i]
+        if value <= end:
+            if end == np.inf:
+                return np.inf
+            return value * (lost + (slippage[i] - lost) * (value - before) / (end - before))
+        before, lost = end, slippage[i]
+    return np.inf
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def displacement(law: int, number: FloatArray, sold: FloatArray, slippage: FloatArray, depth: float, value: float) -> float:
+    """Return how far, in logs, the price stands below where it was once `value` has been sold."""
+    if value <= 0.0 or law == 0 or depth <= 0.0:
+        return 0.0
+    if law == SQUARE_ROOT:
+        return number[1] * sqrt(value / (depth * number[0]))
+    if law == CONSTANT_PRODUCT:
+        return 2.0 * log1p(value / (depth * number[0]))
+    before, lost = 0.0, 0.0
+    for i in range(len(sold)):
+        end = depth * sold[i]
+        if value <= end and end < np.inf:
+            slope = (slippage[i] - lost) / (end - before)
+            return -log(max(1.0 - lost - slope * (2.0 * value - before), 1e-6))
+        before, lost = end, slippage[i]
+    return 0.0
 
 
 @njit(cache=True, nogil=True)
-def window_ahead(time: IntArray, low: FloatArray, close: FloatArray, span: int) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Return, for each bar, the lowest low and last close in (t, t + span], and whether the history reaches that far."""
-    bars = len(time)
-    lowest, last, known = np.full(bars, np.inf), close.copy(), np.zeros(bars, np.bool_)
-    queue, head, tail, end = np.empty(bars, np.int64), 0, 0, 0
-    for t in range(bars):
-        while end < bars and time[end] <= time[t] + span:
-            while tail > head and low[queue[tail - 1]] >= low[end]:
-                tail -= 1
-            queue[tail] = end
-            tail += 1
-            end += 1
-        while tail > head and queue[head] <= t:
-            head += 1
-        if tail > head:
-            lowest[t] = low[queue[head]]
-        last[t] = close[end - 1]
-        known[t] = time[bars - 1] >= time[t] + span
-    return lowest, last, known
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def replay_accounts(
-    time: IntArray,
-    trigger_price: FloatArray,  # the price of a bar that can trigger: its low or its close
-    close: FloatArray,
-    lowest_ahead: FloatArray,
-    last_ahead: FloatArray,
-    judged: BoolArray,
-    hours: float,  # of one bar
-    stretch: IntArray,  # first bars of the stretches of one day and one set of parameters, and the end of the last
-    day: IntArray,  # of each stretch, from 0
-    ltv: FloatArray,  # of each stretch, as are the next seven
-    threshold: FloatArray,
-    bonus: FloatArray,
-    price_floor: FloatArray,  # lowest price that can trigger or close
-    price_ceiling: FloatArray,  # highest close
-    close_sum: FloatArray,
-    opening_ltv: float,
-    days: int,
-    utilisation: FloatArray,
-    size: FloatArray,
-    seed: int,
-    execution_bars: int,
-    target: float,
-    full_close_below: float,
-    dust: float,
-    protocol_share: float,
-    top_up_below: float,
-    top_up_chance: float,
-    relever_above: float,
-    relever_chance: float,
-    reopen_after: int,
-    episode_gap: int,
-) -> tuple[FloatArray, FloatArray, IntArray, IntArray, FloatArray]:
-    """Return the daily table, the deficit of each bar, and the executed liquidations: bar, account, values.
-
-    Accounts open at the close of bar 0. A stretch whose prices stay between the levels at which an account could do
-    anything is summed at once; that changes no event. Events come account by account.
-    """
-    daily = np.zeros((days, COLUMNS))
-    deficit = np.zeros(len(close))
-    event_bar, event_account, event = np.empty(1024, np.int64), np.empty(1024, np.int64), np.empty((1024, 5))
-    events = 0
-    for account in range(len(size)):
-        own = utilisation[account]
-        stream = account_stream(seed, account)
-        quantity = size[account] / close[0]
-        debt = own * opening_ltv * size[account]
-        is_open, pending, last_unhealthy, reopen_at = True, -1, NEVER, 0
-        for s in range(len(day)):
-            first, end = stretch[s], stretch[s + 1]
-            theta, b, limit = threshold[s], bonus[s], own * ltv[s]
-            row = daily[day[s]]
-            if not is_open and time[end - 1] < reopen_at:
-                continue
-            if is_open and pending < 0:
-                if debt <= 0 and limit <= 0:
-                    continue
-                liquidatable = debt / (theta * quantity)
-                at_own = debt / (limit * quantity)
-                quiet_above = max(liquidatable, debt / quantity, min(top_up_below * liquidatable, at_own))
-                quiet_below = max(at_own, min(relever_above * liquidatable, 2 * at_own))
-                if debt > 0 and price_floor[s] > quiet_above * (1 + 1e-9) and price_ceiling[s] < quiet_below * (1 - 1e-9):
-                    span = (end - first) * hours
-                    row[POSITION_HOURS] += span
-                    row[DEBT_HOURS] += debt * span
-                    row[COLLATERAL_HOURS] += quantity * close_sum[s] * hours
-                    continue
-            for t in range(first, end):
-                if not is_open:
-                    if time[t] >= reopen_at:
-                        quantity = size[account] / close[t]
-                        debt = limit * size[account]
-                        is_open = True
-                    continue
-                if debt > 0:
-                    row[POSITION_HOURS] += hours
-                    row[DEBT_HOURS] += debt * hours
-                    row[COLLATERAL_HOURS] += quantity * close[t] * hours
-                if health_factor(debt, quantity * trigger_price[t], theta) < 1:
-                    if time[t] - last_unhealthy > episode_gap:
-                        row[EPISODES] += 1
-                    last_unhealthy = time[t]
-                    if pending < 0:
-                        pending = t + execution_bars
-                collateral = quantity * close[t]
-                health = health_factor(debt, collateral, theta)
-                if pending == t:
-                    pending = -1
-                    if health >= 1:
-                        row[RECOVERED] += 1
-                        if execution_bars > 0 and health_factor(debt, quantity * trigger_price[t], theta) < 1:
-                            pending = t + execution_bars  # this bar's low is a trigger of its own
-                    else:
-                        if judged[t]:
-                            row[JUDGED] += 1
-                            lowest = min(collateral, quantity * lowest_ahead[t])
-                            if lowest >= (1 + b) * debt and health_factor(debt, quantity * last_ahead[t], theta) >= 1:
-                                row[FALSE] += 1
-                        repaid = repayment(debt, collateral, theta, b, target, full_close_below, dust)
-                        debt, _, seized, bad_debt = settled(debt, collateral, repaid, b)
-                        quantity -= seized / close[t]
-                        row[LIQUIDATIONS] += 1
-                        row[REPAID] += repaid
-                        row[SEIZED] += seized
-                        row[PENALTY] += b * repaid
-                        row[PROTOCOL_FEE] += protocol_share * b * repaid
-                        row[BAD_DEBT] += bad_debt
-                        if events == len(event_bar):
-                            event_bar = np.concatenate((event_bar, np.empty_like(event_bar)))
-                            event_account = np.concatenate((event_account, np.empty_like(event_account)))
-                            event = np.concatenate((event, np.empty_like(event)))
-                        event_bar[events], event_account[events] = t, account
-                        event[events, HEALTH], event[events, PRICE] = health, close[t]
-                        event[events, EVENT_REPAID], event[events, EVENT_SEIZED] = repaid, seized
-                        event[events, EVENT_BAD_DEBT] = bad_debt
-                        events += 1
-                        if debt <= 0:
-                            is_open, reopen_at = False, time[t] + reopen_after
-                            continue
-                        collateral = quantity * close[t]
-                        health = health_factor(debt, collateral, theta)
-                if pending < 0:
-                    wanted = limit * collateral
-                    thin = health < top_up_below and wanted < debt
-                    slack = wanted > debt and (health > relever_above or debt < wanted / 2)
-                    if (thin and uniform(stream, time[t], TOP_UP) < top_up_chance) or (
-                        slack and uniform(stream, time[t], RELEVER) < relever_chance
-                    ):
-                        debt = wanted
-                if debt > collateral:
-                    deficit[t] += debt - collateral
-    return daily, deficit, event_bar[:events].copy(), event_account[:events].copy(), event[:events].copy()
+def displaced(price: float, shift: float) -> float:
+    """Return a price moved by `shift` in logs; the price itself, to the bit, where that is 0."""
+    return price if shift == 0.0 else price * exp(shift)
 
 
 @njit(cache=True, nogil=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 
 import numpy as np
 
-from riskparams.errors import ConfigError, ParameterError
+from riskparams.errors import ConfigError, DataError, ParameterError
 from riskparams.parameters.risk_parameters import ObservedParameters, RiskParameters
-from riskparams.terms import NANOSECONDS, FloatArray, frozen
+from riskparams.terms import NANOSECONDS, Asset, FloatArray, IntArray, frozen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +81,85 @@ class Cohort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionBook:
-    """Accounts that stay the same whatever parameters are tried on them.
+    """What each account holds and owes when a replay begins, in units of the assets; shape (accounts, assets).
 
-    `utilisation` is each account's own debt over `max_ltv x collateral`; `size` is its collateral value at opening, in
-    units of the pair's debt asset (dollars for a dollar debt). `seed` starts the streams of later draws, one an account.
+    A row is what is liquidated together: all of an owner's assets where margin is cross, one row a position where it is
+    isolated; `owner` numbers the owners. An account whose `utilisation` is above 0 is managed: its owner keeps debt at
+    that share of `max_ltv x collateral` as `Cohort` says, and opens again at a collateral value of `size`; its row of `debt`
+    is the make-up, whose amount follows from the parameters of the first bar. The others do nothing, and what is
+    liquidated of them stays so: an upper bound of what happens. `seed` starts the owners' draws.
+    Raises `DataError` for a balance that is negative or not finite, naming account and asset.
+    """
+
+    assets: tuple[Asset, ...]
+    collateral: FloatArray
+    debt: FloatArray
+    owner: IntArray
+    utilisation: FloatArray
+    size: FloatArray
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        shape = (len(self.owner), len(self.assets))
+        for name in ("collateral", "debt"):
+            values = getattr(self, name)
+            if values.shape != shape or not len(self.owner):
+                raise ConfigError(
+                    f"{name} has shape {values.shape}: expected accounts by assets, {shape}, at least one account"
+                )
+            bad = ~(np.isfinite(values) & (values >= 0))
+            if bad.any():
+                row, column = np.argwhere(bad)[0]
+                raise DataError(
+                    f"account {self.owner[row]} has a {name} of {values[row, column]} {self.assets[column]}: "
+                    "expected a balance of 0 or more; a borrowed amount belongs in debt, as a positive number"
+                )
+        managed = self.utilisation > 0
+        if self.utilisation.shape != self.owner.shape or not np.all((self.utilisation >= 0) & (self.utilisation <= 1)):
+            raise ConfigError("an account's utilisation is not in [0, 1]: it is debt over max_ltv x collateral, 0 if unmanaged")
+        if self.size.shape != self.owner.shape or not np.all(np.isfinite(self.size[managed]) & (self.size[managed] > 0)):
+            raise ConfigError("the size of a managed account is not a finite value above 0")
+        if np.any(managed & ((self.collateral.max(axis=1) <= 0) | (self.debt.max(axis=1) <= 0))):
+            row = int(np.argmax(managed & ((self.collateral.max(axis=1) <= 0) | (self.debt.max(axis=1) <= 0))))
+            raise ConfigError(f"account {self.owner[row]} is managed and holds or owes nothing: its make-up is not known")
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"the book's seed is {self.seed}: expected an integer from 0 to 2**63 - 1")
+        for name in ("collateral", "debt", "owner", "utilisation", "size"):
+            frozen(getattr(self, name))
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+    @property
+    def without_collateral(self) -> int:
+        """Accounts that owe and hold nothing: their debt is bad from the start."""
+        return int(np.sum((self.debt.max(axis=1) > 0) & (self.collateral.max(axis=1) <= 0)))
+
+
+def unmanaged(assets: Sequence[Asset], collateral: FloatArray, debt: FloatArray, owner: IntArray | None = None) -> PositionBook:
+    """Return a book of accounts whose owners do nothing, as a snapshot gives them; shapes (accounts, assets).
+
+    >>> book = unmanaged([Asset("ETH"), Asset("USD")], np.array([[10.0, 0.0]]), np.array([[0.0, 15_000.0]]))
+    >>> len(book), book.without_collateral
+    (1, 0)
+    """
+    count = len(collateral)
+    return PositionBook(
+        assets=tuple(assets),
+        collateral=np.array(collateral, dtype=np.float64),
+        debt=np.array(debt, dtype=np.float64),
+        owner=np.arange(count) if owner is None else np.array(owner),
+        utilisation=np.zeros(count),
+        size=np.zeros(count),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Borrowers:
+    """Owners that stay the same whatever parameters are tried on them.
+
+    `utilisation` is each owner's debt over `max_ltv x collateral`; `size` is the collateral value at opening, in units
+    of the pair's debt asset (dollars for a dollar debt). `seed` starts the streams of later draws, one an account.
     """
 
     utilisation: FloatArray
@@ -107,18 +183,34 @@ class PositionBook:
     def __len__(self) -> int:
         return len(self.size)
 
+    def book(self, assets: Sequence[Asset], prices: FloatArray) -> PositionBook:
+        """Return the book of these owners: each pledges the first asset and borrows the second, at `prices` (assets,)."""
+        count = len(self)
+        collateral, debt = np.zeros((count, len(assets))), np.zeros((count, len(assets)))
+        collateral[:, 0] = self.size / prices[0]
+        debt[:, 1] = 1.0
+        return PositionBook(
+            assets=tuple(assets),
+            collateral=collateral,
+            debt=debt,
+            owner=np.arange(count),
+            utilisation=self.utilisation,
+            size=self.size,
+            seed=self.seed,
+        )
 
-def draw_book(
+
+def draw_borrowers(
     cohort: Cohort, accounts: int, current: RiskParameters | ObservedParameters, rng: np.random.Generator
-) -> PositionBook:
-    """Return a book drawn at the parameters now in force.
+) -> Borrowers:
+    """Return borrowers drawn at the parameters now in force.
 
     The utilisation is 1 for a share of the accounts, else `min(1, (threshold / max_ltv) / HF)` where HF is lognormal,
     drawn again until `HF >= threshold / max_ltv`. That truncated law is inverted rather than looped over, and an account
-    takes one row of three uniforms, so that a larger book begins with the smaller one. Sizes are Pareto, truncated.
+    takes one row of three uniforms, so that a larger draw begins with the smaller one. Sizes are Pareto, truncated.
 
     >>> terms = ObservedParameters(max_ltv=0.75, liquidation_threshold=0.8, liquidation_bonus=0.05)
-    >>> len(draw_book(Cohort(), 100, terms, np.random.default_rng(1)))
+    >>> len(draw_borrowers(Cohort(), 100, terms, np.random.default_rng(1)))
     100
     """
     from scipy.special import ndtr, ndtri
@@ -137,4 +229,4 @@ def draw_book(
 
     truncation = 1 - (cohort.smallest_size / cohort.largest_size) ** cohort.size_tail
     size = cohort.smallest_size * (1 - truncation * size_draw) ** (-1 / cohort.size_tail)
-    return PositionBook(utilisation=utilisation, size=size, seed=seed)
+    return Borrowers(utilisation=utilisation, size=size, seed=seed)

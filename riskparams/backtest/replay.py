@@ -1,22 +1,27 @@
-"""One book of borrowers, replayed over one pair's prices under the parameters in force at each bar."""
+"""A book of positions, replayed over a market under the parameters in force at each bar."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import log1p
 
 import numpy as np
 
-from riskparams.backtest.liquidation import Intrabar, LiquidationRules
-from riskparams.backtest.positions import Cohort, PositionBook
+from riskparams.backtest.impact import MarketImpact, depth_arrays
+from riskparams.backtest.liquidation import CappedBonus, DutchAuction, Intrabar, LinearBonus, LiquidationRules, Liquidators
+from riskparams.backtest.market import Conditions, Market, calm
+from riskparams.backtest.oracle import INSTANT, OracleRules
+from riskparams.backtest.positions import Borrowers, Cohort, PositionBook
 from riskparams.backtest.schedule import ParameterSchedule
-from riskparams.errors import DataError, InsufficientData
-from riskparams.prices.panel import Candles
-from riskparams.terms import DAY, NANOSECONDS, FloatArray, IntArray, frozen, iso
+from riskparams.errors import ConfigError
+from riskparams.terms import DAY, NANOSECONDS, Asset, FloatArray, IntArray, frozen
 
 EPISODE_GAP = DAY  # a liquidation episode ends once the health factor has held at 1 or more for this long
 JUDGEMENT = 7 * DAY  # how long the position is followed as if it had not been liquidated
+BLOCKS = (168, 24, 6)  # bars in which an account that cannot reach a trigger is not looked at
 
-DAILY_COLUMNS = (  # in the order of the kernel's daily table
+DAILY_COLUMNS = (  # in the order of the engine's daily table
     "position_hours",
     "debt_hours",
     "collateral_hours",
@@ -30,17 +35,37 @@ DAILY_COLUMNS = (  # in the order of the kernel's daily table
     "penalty",
     "protocol_fee",
     "bad_debt",
+    "slippage",
+    "profit",
+    "stuck_hours",
+    "insolvent_hours",
+)
+EVENT_COLUMNS = (  # in the order of the engine's event table
+    "health",
+    "repaid",
+    "seized",
+    "oracle_price",
+    "market_price",
+    "debt_price_ratio",
+    "protocol_fee",
+    "slippage",
+    "costs",
+    "profit",
+    "bad_debt",
+    "deficit",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyTotals:
-    """Sums over all accounts for each UTC day, in units of the debt asset; read-only.
+    """Sums over all accounts for each UTC day, in units of account; read-only.
 
     Exposure of a bar is the debt carried into it, times its hours; `hours` are those replayed that day. A liquidation
     counts on the day it executes, and `judged` are those followed for seven days within the replay: whether one was
-    false uses those later prices, and is the only number of a day that does. `deficit` is the day's largest sum of debt
-    above collateral at a close, not yet realised.
+    false uses those later prices, and is the only number of a day that does. `slippage` is what sales lost to depth and
+    `profit` what liquidators kept. `stuck_hours` are hours of accounts that nobody would liquidate, `insolvent_hours` of
+    those that owe more than they hold. `deficit` is the day's largest sum of debt above collateral at a close, not yet
+    realised.
     """
 
     day: IntArray
@@ -59,6 +84,10 @@ class DailyTotals:
     penalty: FloatArray
     protocol_fee: FloatArray
     bad_debt: FloatArray
+    slippage: FloatArray
+    profit: FloatArray
+    stuck_hours: FloatArray
+    insolvent_hours: FloatArray
     deficit: FloatArray
 
     def __post_init__(self) -> None:
@@ -71,15 +100,31 @@ class DailyTotals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventLog:
-    """Every executed liquidation, by time and then account. `health` is the factor at execution, before it."""
+    """Every executed liquidation, by time and then account; values in units of account, prices of one unit of an asset.
+
+    `account` is the row of the book, `collateral` and `debt` columns of its assets. `health` is the factor at execution,
+    before it. `repaid` and `seized` are at the oracle's prices, `market_price` is the market's before the sale, and
+    `debt_price_ratio` the debt asset's market price over its oracle price. `protocol_fee` is the protocol's part of what
+    was seized, `slippage` and `costs` (fees, gas) what the sale lost, `profit` what the liquidator kept. A write-off
+    repays nothing: what is left of the collateral is the fee, the debt is bad. `deficit` is debt above collateral after it.
+    """
 
     time: IntArray
     account: IntArray
+    collateral: IntArray
+    debt: IntArray
     health: FloatArray
     repaid: FloatArray
     seized: FloatArray
-    price: FloatArray
+    oracle_price: FloatArray
+    market_price: FloatArray
+    debt_price_ratio: FloatArray
+    protocol_fee: FloatArray
+    slippage: FloatArray
+    costs: FloatArray
+    profit: FloatArray
     bad_debt: FloatArray
+    deficit: FloatArray
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -93,7 +138,7 @@ class EventLog:
 class BacktestResult:
     """What happened to a book: daily totals, each liquidation, and all that is needed to repeat it."""
 
-    pair: str
+    name: str
     opened: int  # close of the bar at which the book opened
     last: int
     bar: int
@@ -103,115 +148,191 @@ class BacktestResult:
     rules: LiquidationRules
     cohort: Cohort
     book_seed: int
-    candles_sha256: str
+    prices_sha256: str
 
 
 def replay(
-    candles: Candles,
-    schedule: ParameterSchedule,
-    book: PositionBook,
+    market: Market,
+    schedule: ParameterSchedule | Mapping[Asset, ParameterSchedule],
+    book: PositionBook | Borrowers,
     rules: LiquidationRules,
     *,
-    cohort: Cohort,
-    start: int,
-    end: int,
-    bar: int,
-    pair: str = "",
+    cohort: Cohort | None = None,
+    oracle: OracleRules = INSTANT,
+    impact: MarketImpact | None = None,
+    conditions: Conditions | None = None,
+    start: int | None = None,
+    end: int | None = None,
+    name: str = "",
+    skip: bool = True,
 ) -> BacktestResult:
-    """Return what happens to the book over the bars that close after `start` and by `end`.
+    """Return what happens to the book over the bars that close after `start` and by `end` (the whole market).
 
-    `candles` are the pair's prices, in units of the debt asset. Accounts open at the first bar's close; a bar's prices
-    act on what was decided at earlier closes, and parameters apply to bars closing strictly after their effective time.
-    Within a bar: trigger, execution at the close of one that is due, then borrowers. Filled bars are bars like others.
-    Past prices already contain the impact of the liquidations of their day, so none is added.
+    The book stands at the first bar's close; a bar's prices act on what was decided at earlier closes, and parameters
+    apply to bars closing strictly after their effective time. A `schedule` is that of the first asset, or one an asset;
+    assets without one back nothing. Within a bar: oracle, triggers, executions at the close of those due, then owners, as
+    `cohort` says of accounts that are managed. With the `impact` of sales, prices are those of the history displaced by
+    them; the history already holds the impact of the liquidations of its day. `skip` leaves out blocks of bars in which
+    nothing can happen to an account; that changes no event.
     """
-    from riskparams.backtest import kernels
+    from riskparams.backtest import engine
+    from riskparams.backtest.asleep import OwnerNumbers
 
-    window = slice(*np.searchsorted(candles.time, [start, end], side="right"))
-    time, close = np.ascontiguousarray(candles.time[window]), np.ascontiguousarray(candles.close[window])
-    low = np.ascontiguousarray(candles.low[window])
-    if len(time) < 2:
-        raise InsufficientData(
-            f"{len(time)} bars close after {iso(start)} and by {iso(end)}: a replay needs at least 2; move its start or end"
-        )
-    if not (np.all(np.isfinite(close)) and np.all(low > 0) and np.all(low <= close)):
-        raise DataError("a bar's low is not above 0 and at or below its close: check the pair's candles")
-    rows = schedule.rows(time)
-    hours = bar / NANOSECONDS / 3600
-    first_day = (int(time[1]) - 1) // DAY
-    day = (time - 1) // DAY - first_day
-    days = int(day[-1]) + 1
-
-    begins = np.zeros(len(time), dtype=bool)
-    begins[1] = True
-    begins[2:] = (np.diff(day[1:]) != 0) | (np.diff(rows[1:]) != 0)
-    first = np.flatnonzero(begins)
-    trigger_price = low if rules.intrabar is Intrabar.WORST else close
-    lowest_ahead, last_ahead, judged = kernels.window_ahead(time, low, close, JUDGEMENT)
-    table, deficit, event_bar, event_account, event = kernels.replay_accounts(
-        time,
-        trigger_price,
-        close,
-        lowest_ahead,
-        last_ahead,
-        judged,
-        hours,
-        np.append(first, len(time)),
-        day[first],
-        schedule.max_ltv[rows[first]],
-        schedule.liquidation_threshold[rows[first]],
-        schedule.liquidation_bonus[rows[first]],
-        np.minimum.reduceat(trigger_price, first),
-        np.maximum.reduceat(close, first),
-        np.add.reduceat(close, first),
-        float(schedule.max_ltv[rows[0]]),
-        days,
-        book.utilisation,
-        book.size,
-        book.seed,
-        rules.execution_bars,
-        rules.target_health,
-        rules.full_close_below,
-        rules.dust,
-        rules.protocol_share,
-        cohort.top_up_below,
-        cohort.top_up_chance(hours),
-        cohort.relever_above,
-        cohort.relever_chance(hours),
-        cohort.reopen_nanoseconds,
-        EPISODE_GAP,
+    window = slice(
+        0 if start is None else int(np.searchsorted(market.time, start, side="right")),
+        len(market) if end is None else int(np.searchsorted(market.time, end, side="right")),
     )
+    conditions = (calm(market) if conditions is None else conditions).window(window)
+    market = market.between(int(market.time[0]) - 1 if start is None else start, int(market.time[-1]) if end is None else end)
+    if len(conditions.gas) != len(market):
+        raise ConfigError(f"conditions cover {len(conditions.gas)} bars, the market {len(market)}: expected one of each")
+    accounts = book.book(market.assets, market.close[0]) if isinstance(book, Borrowers) else book
+    if accounts.assets != market.assets:
+        raise ConfigError(
+            f"the book holds {', '.join(accounts.assets)}, the market prices {', '.join(market.assets)}: "
+            "expected the same assets in the same order"
+        )
+    schedules = schedule if isinstance(schedule, Mapping) else {market.assets[0]: schedule}
+    cohort = cohort or Cohort()
+    time, hours = market.time, market.hours
+    terms, rows = _terms(market, schedules)
+    first_day = (int(time[1]) - 1) // DAY
+    day = np.maximum((time - 1) // DAY - first_day, 0)
+    worst = rules.intrabar is Intrabar.WORST
+    bars = engine.Bars(
+        time=time,
+        quotes=np.stack(
+            [
+                market.close,
+                market.low if worst else market.close,
+                market.high if worst else market.close,
+                conditions.debt_growth,
+            ],
+            axis=1,
+        ),
+        flags=np.column_stack([conditions.frozen, conditions.checked, conditions.halted, time[-1] >= time + JUDGEMENT]),
+        costs=np.column_stack([conditions.gas, conditions.depth]),
+        day=day,
+        row=rows,
+        hours=hours,
+        judgement=JUDGEMENT,
+    )
+    positions = engine.Accounts(  # copies, since an array that is read-only is another type to the compiler
+        *(np.array(getattr(accounts, field)) for field in ("collateral", "debt", "utilisation", "size")), accounts.seed
+    )
+    feed = engine.OracleNumbers(
+        np.array([oracle.by_asset.get(asset, oracle.deviation) for asset in market.assets]),
+        oracle.heartbeat_nanoseconds,
+        oracle.delay_bars,
+        oracle.stale_nanoseconds,
+    )
+    table, deficit, whole, values = engine.play(
+        bars,
+        terms,
+        positions,
+        feed,
+        _rule_numbers(rules),
+        depth_arrays(impact, market.assets, bar_seconds=market.bar / NANOSECONDS),
+        OwnerNumbers(
+            cohort.top_up_below,
+            log1p(-cohort.top_up_chance(hours)),
+            cohort.relever_above,
+            log1p(-cohort.relever_chance(hours)),
+            cohort.reopen_nanoseconds,
+        ),
+        engine.fresh_state(positions, feed, auction=rules.auction is not None),
+        np.array(BLOCKS if skip else (), dtype=np.int64),
+    )
+    days = int(day[-1]) + 1
     largest_deficit = np.zeros(days)
     np.maximum.at(largest_deficit, day[1:], deficit[1:])
     bar_hours = np.full(len(time) - 1, hours)
-    daily_hours = np.bincount(day[1:], weights=bar_hours, minlength=days).astype(np.float64)
-    max_ltv_hours = np.bincount(day[1:], weights=bar_hours * schedule.max_ltv[rows[1:]], minlength=days).astype(np.float64)
-    order = np.lexsort((event_account, event_bar))
-    columns = dict(zip(DAILY_COLUMNS, table.T.copy(), strict=True))
+    lent = terms.max_ltv.max(axis=1)[rows[1:]]
+    order = np.lexsort((whole[:, engine.ACCOUNT], whole[:, engine.BAR]))
+    whole, values = whole[order].astype(np.int64), values[order]
     return BacktestResult(
-        pair=pair,
+        name=name,
         opened=int(time[0]),
         last=int(time[-1]),
-        bar=bar,
-        accounts=len(book),
+        bar=market.bar,
+        accounts=len(accounts),
         daily=DailyTotals(
             day=(first_day + np.arange(days)) * DAY,
-            hours=daily_hours,
-            max_ltv_hours=max_ltv_hours,
+            hours=np.bincount(day[1:], weights=bar_hours, minlength=days).astype(np.float64),
+            max_ltv_hours=np.bincount(day[1:], weights=bar_hours * lent, minlength=days).astype(np.float64),
             deficit=largest_deficit,
-            **columns,
+            **dict(zip(DAILY_COLUMNS, table.T.copy(), strict=True)),
         ),
         events=EventLog(
-            time=time[event_bar[order]],
-            account=event_account[order],
-            health=event[order, kernels.HEALTH],
-            repaid=event[order, kernels.EVENT_REPAID],
-            seized=event[order, kernels.EVENT_SEIZED],
-            price=event[order, kernels.PRICE],
-            bad_debt=event[order, kernels.EVENT_BAD_DEBT],
+            time=time[whole[:, engine.BAR]],
+            account=whole[:, engine.ACCOUNT].copy(),
+            collateral=whole[:, engine.COLLATERAL].copy(),
+            debt=whole[:, engine.DEBT].copy(),
+            **dict(zip(EVENT_COLUMNS, values.T.copy(), strict=True)),
         ),
         rules=rules,
         cohort=cohort,
-        book_seed=book.seed,
-        candles_sha256=candles.sha256(),
+        book_seed=accounts.seed,
+        prices_sha256=market.sha256(),
+    )
+
+
+def _terms(market: Market, schedules: Mapping[Asset, ParameterSchedule]) -> tuple[object, IntArray]:
+    """Return the parameters as tables, a row for each set in force, and the row over each bar."""
+    from riskparams.backtest.engine import Terms
+
+    columns = {market.column(asset): schedule for asset, schedule in schedules.items()}
+    by_bar = np.column_stack([schedule.rows(market.time) for schedule in columns.values()])
+    found, rows = np.unique(by_bar, axis=0, return_inverse=True)
+    tables = [np.zeros((len(found), len(market.assets))) for _ in range(3)]
+    for place, (column, schedule) in enumerate(columns.items()):
+        for table, name in zip(tables, ("max_ltv", "liquidation_threshold", "liquidation_bonus"), strict=True):
+            table[:, column] = getattr(schedule, name)[found[:, place]]
+    return Terms(*tables), rows.reshape(-1).astype(np.int64)
+
+
+def _rule_numbers(rules: LiquidationRules) -> object:
+    from riskparams.backtest import kernels
+    from riskparams.backtest.fills import RuleNumbers
+
+    costs = rules.liquidators or Liquidators(
+        gas=0, win_probability=1, oracle_gap=0, venue_fee=0, flash_fee=0, margin=0, smallest_share=1
+    )
+    auction = rules.auction or DutchAuction()
+    law, maximum, lowest = kernels.FIXED, 0.0, 0.0
+    match rules.bonus:
+        case LinearBonus() as linear:
+            law, maximum, lowest = kernels.LINEAR, linear.maximum, linear.health_at_maximum
+        case CappedBonus() as capped:
+            law, maximum = kernels.CAPPED, capped.maximum
+        case None:
+            pass
+    return RuleNumbers(
+        execution_bars=rules.execution_bars,
+        target=rules.target_health,
+        close_factor=rules.close_factor or 0.0,
+        full_close_below=rules.full_close_below,
+        dust=rules.dust,
+        protocol_share=rules.protocol_share,
+        bonus_law=law,
+        bonus_maximum=maximum,
+        health_at_maximum=lowest,
+        liquidators=rules.liquidators is not None,
+        gas=float(costs.gas),
+        win_probability=float(costs.win_probability),
+        oracle_gap=float(costs.oracle_gap),
+        venue_fee=float(costs.venue_fee),
+        flash_fee=float(costs.flash_fee),
+        demanded=float(costs.margin + costs.inventory),
+        capital=float(costs.capital),
+        smallest_share=float(costs.smallest_share),
+        auction=rules.auction is not None,
+        buffer=float(auction.buffer),
+        cut=float(auction.cut),
+        step=float(auction.step_seconds),
+        tail=float(auction.tail_seconds),
+        cusp=float(auction.cusp),
+        tip=float(auction.tip),
+        chip=float(auction.chip),
+        episode_gap=EPISODE_GAP,
     )

@@ -81,8 +81,8 @@ def required_bonus(debt: float, costs: LiquidationCosts, slippage: SlippageLaw, 
     iteration to 1e-12, at most 200 rounds. Slippage counts the whole of the collateral sold.
 
     >>> costs = LiquidationCosts(inventory_sigmas=0)
-    >>> from riskparams.execution import constant_product_slippage
-    >>> round(required_bonus(50_000, costs, constant_product_slippage(20e6), daily_sigma=0.0), 6)
+    >>> from riskparams.execution import ConstantProduct
+    >>> round(required_bonus(50_000, costs, ConstantProduct(20e6).slippage, daily_sigma=0.0), 6)
     0.0086
     """
     inventory = costs.inventory_sigmas * daily_sigma * sqrt(costs.inventory_seconds / 86_400)

@@ -10,8 +10,9 @@ from zlib import crc32
 import numpy as np
 
 from riskparams.backtest.liquidation import Intrabar
+from riskparams.backtest.market import pair_market
 from riskparams.backtest.metrics import compare, measure
-from riskparams.backtest.positions import draw_book
+from riskparams.backtest.positions import draw_borrowers
 from riskparams.backtest.replay import BacktestResult, replay
 from riskparams.backtest.schedule import ParameterSchedule, PublishedDrops
 from riskparams.backtest.trigger_coverage import TriggerOutcomes, pooled_coverage, trigger_coverage
@@ -106,15 +107,16 @@ def _judge(job: PairJob, headline: Recommendation, history: Sequence[tuple[int, 
     opening = current if current and current.max_ltv > 0 else first
     if opening is None:
         return PairOutcome(recommendation=headline, history=tuple(history))
-    book = draw_book(cohort, job.study.backtest.accounts, opening, np.random.default_rng(key))
+    borrowers = draw_borrowers(cohort, job.study.backtest.accounts, opening, np.random.default_rng(key))
     bar = job.panel.bar
     if job.panel.calendar is Calendar.EXCHANGE:  # a session stands for its share of the year
         bar = int(np.diff(candles.time).mean())
+    market = pair_market(candles, job.task.pair, bar=bar)
     bands = {}
     for intrabar in Intrabar:
         rule = replace(rules, intrabar=intrabar)
         bands[intrabar] = {
-            name: replay(candles, schedule, book, rule, cohort=cohort, start=begin, end=end, bar=bar, pair=str(job.task.pair))
+            name: replay(market, schedule, borrowers, rule, cohort=cohort, start=begin, end=end, name=str(job.task.pair))
             for name, schedule in schedules.items()
         }
     appetite = job.task.appetite

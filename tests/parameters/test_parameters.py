@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riskparams.errors import ConfigError, Infeasible, ParameterError, ToxicParameters
-from riskparams.execution import Depth, LiquidationHorizon, constant_product_slippage
+from riskparams.execution import ConstantProduct, Depth, LiquidationHorizon
 from riskparams.parameters.appetite import RiskAppetite
 from riskparams.parameters.haircut import Haircut, haircut
 from riskparams.parameters.ltv import ceiled, floored, max_liquidation_threshold, max_ltv, touch_probability
@@ -39,7 +39,7 @@ def three(pit: float, ttc: float, stressed: float) -> dict[StartLaw, TriggerDrop
     ("debt", "bonus"), [(500, 0.138019), (5e3, 0.018091), (5e4, 0.008600), (5e5, 0.033313), (2e6, 0.128995)]
 )
 def test_required_bonus_of_the_worked_example(debt: float, bonus: float) -> None:
-    assert required_bonus(debt, WORKED, constant_product_slippage(20e6), daily_sigma=0) == pytest.approx(bonus, abs=5e-7)
+    assert required_bonus(debt, WORKED, ConstantProduct(20e6).slippage, daily_sigma=0) == pytest.approx(bonus, abs=5e-7)
 
 
 @pytest.mark.parametrize("debt", [500, 5e4, 2e6, 9e6])
@@ -47,13 +47,13 @@ def test_the_iteration_meets_the_closed_form(debt: float) -> None:
     """y = B R / (A R - B d); infeasible when B d >= A R."""
     a, b = 0.999 * 0.9995, 1 + 0.0005 + 0.002 + 30 / (0.5 * debt)
     expected = (b * 20e6 / (a * 20e6 - b * debt) - 1) / 0.9
-    assert required_bonus(debt, WORKED, constant_product_slippage(20e6), daily_sigma=0) == pytest.approx(expected, rel=1e-9)
+    assert required_bonus(debt, WORKED, ConstantProduct(20e6).slippage, daily_sigma=0) == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_size_that_no_bonus_pays_for_is_infeasible() -> None:
-    assert required_bonus(2.1e7, WORKED, constant_product_slippage(20e6), daily_sigma=0) == inf
+    assert required_bonus(2.1e7, WORKED, ConstantProduct(20e6).slippage, daily_sigma=0) == inf
     with pytest.raises(Infeasible, match="lower the caps"):
-        recommend_bonus(WORKED, constant_product_slippage(1e5), daily_sigma=0)
+        recommend_bonus(WORKED, ConstantProduct(1e5).slippage, daily_sigma=0)
 
 
 def test_the_bonus_covers_every_size_it_serves_with_its_safety() -> None:
@@ -90,7 +90,7 @@ def test_impossible_costs_are_refused_by_name(change: dict[str, float], field: s
 
 
 def test_slippage_of_constant_product_and_square_root() -> None:
-    assert constant_product_slippage(10e6)(1e6) == pytest.approx(0.090909, abs=5e-7)
+    assert ConstantProduct(10e6).slippage(1e6) == pytest.approx(0.090909, abs=5e-7)
     depth = Depth(daily_volume=1e8, daily_sigma=0.04, spread=0.001)
     assert depth.slippage(4e6) == pytest.approx(0.0005 + 2 / 3 * 0.04 * 0.2)
 
