@@ -156,7 +156,7 @@ class CoverageSection(Section):
         if self.min_window > self.window:
             raise ValueError(f"min_window of {self.min_window.days} days is longer than the window of {self.window.days}")
         try:
-            models_named(self.models)
+            models_named(list(self.models))
         except ConfigError as error:
             raise ValueError(str(error)) from error
         return self
