@@ -1,4 +1,4 @@
-"""Candles from files: CSV, CSV.gz and Parquet, checked row by row and joined on returns or, where levels matter, as they are."""
+"""Candles from files: CSV, CSV.gz and Parquet, checked row by row and joined on returns, or on levels on request."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Join(StrEnum):
     """What is kept where a later file takes over from an earlier one."""
 
     RETURNS = "returns"  # the later file is scaled to meet the earlier: no return is a change of file
-    LEVELS = "levels"  # every price is as its file has it, as an oracle would show it; the return across the join is not modelled
+    LEVELS = "levels"  # every price is as its file has it; the return across the join is not modelled
 
 
 @dataclass(frozen=True, slots=True)
