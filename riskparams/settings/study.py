@@ -25,6 +25,7 @@ from riskparams.paths.model import ModelSpec
 from riskparams.prices.candles import Stamp
 from riskparams.prices.panel import Calendar
 from riskparams.settings.fields import Duration, Fraction, Moment, Section, Span
+from riskparams.settings.history import HistorySection
 from riskparams.tails.gpd import TailSpec
 from riskparams.terms import Asset, Pair
 
@@ -227,6 +228,7 @@ class Study(Section):
     execution: ExecutionSection = ExecutionSection()
     backtest: BacktestSection | None = None
     coverage: CoverageSection = CoverageSection()
+    history: HistorySection | None = None
     pairs: Annotated[list[PairSection], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -262,6 +264,10 @@ class Study(Section):
                 section.judged()
             except (ConfigError, GuardrailError) as error:
                 raise ValueError(f"pair {section.pair}: {error}") from error
+        if self.history and self.history.collateral not in {section.collateral for section in self.pairs}:
+            raise ValueError(
+                f"history.collateral {self.history.collateral} is that of no pair: name the asset the accounts pledge"
+            )
         if self.prices.files:
             wanted = {self.model.reference, *(p.collateral for p in self.pairs), *(p.debt for p in self.pairs)}
             missing = sorted(wanted - set(self.prices.files) - {self.prices.numeraire})
