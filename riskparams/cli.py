@@ -35,6 +35,7 @@ app = typer.Typer(
 
 StudyArgument = Annotated[str, typer.Argument(help="Path of a study file, or a bundled one: sample, index.", metavar="STUDY")]
 PricesOption = Annotated[Path | None, typer.Option("--prices", help="Folder that the study's price files are relative to.")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the recorded positions that [history] names.")]
 AsOfOption = Annotated[str | None, typer.Option("--as-of", help="Use only what was known then: 2024-06-01 or a full UTC time.")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder for reports.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the study's seed.")]
@@ -175,9 +176,7 @@ def backtest(
     prices: PricesOption = None,
     as_of: AsOfOption = None,
     seed: SeedOption = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", help="Folder of a [history]'s files: replay recorded positions.")
-    ] = None,
+    history: DataOption = None,
     workers: WorkersOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -188,11 +187,11 @@ def backtest(
     Example: riskparams backtest sample
     """
     question = _study(study)
-    if data is not None:
+    if history is not None:
         from riskparams.pipeline.recorded import replay_recorded
         from riskparams.pipeline.recorded_tables import replay_tables
 
-        found = replay_recorded(question, data=data, prices=prices, as_of=_moment(as_of))
+        found = replay_recorded(question, data=history, prices=prices, as_of=_moment(as_of))
         if json:
             _print_json({"schema_version": 1, **found.to_dict()})
         else:
@@ -437,9 +436,7 @@ def _print_tables(tables: Sequence[tuple[str, Sequence[str], Sequence[Sequence[s
     for title, header, rows, words in tables:
         print(title)
         _print_table(header, rows)
-        for line in words:
-            print(line)
-        print()
+        print(*words, "", sep="\n")
 
 
 def _print_json(document: Mapping[str, Any]) -> None:

@@ -81,6 +81,7 @@ def replay_recorded(study: Study, *, data: Path, prices: Path | None = None, as_
         raise ConfigError(f"study {study.name} has no [history] section: add one, or leave --data out")
     if as_of is None and study.study.as_of is not None:
         as_of = nanoseconds(study.study.as_of)
+    dates = [moment for moment in map(nanoseconds, section.dates) if as_of is None or moment <= as_of]
     history, digests = load_history(section, data)
     layout = replace(candle_format(study), join=Join.LEVELS)
     close = _candles(section.oracle.files, layout, section.collateral, prices, as_of)
@@ -104,7 +105,7 @@ def replay_recorded(study: Study, *, data: Path, prices: Path | None = None, as_
     plain = replayed.view(delay=delay)
     informed = replayed.view(delay=delay, outages=outages)
     document = {
-        "rebuild": _rebuild(section, states, every, episodes),
+        "rebuild": _rebuild(states, every, episodes, dates=dates, accounts=section.accounts),
         "match": _match(replayed, plain),
         "match_with_outages": _match(replayed, informed) if outages else None,
         "classes": _classes(replayed, informed),
@@ -135,7 +136,9 @@ def _only(episodes: Episodes, kept: BoolArray) -> Episodes:
     )
 
 
-def _rebuild(section: HistorySection, states: AccountStates, every: Episodes, complete: Episodes) -> dict[str, Any]:
+def _rebuild(
+    states: AccountStates, every: Episodes, complete: Episodes, *, dates: Sequence[int], accounts: Sequence[int]
+) -> dict[str, Any]:
     """What the rebuilt accounts say that can be checked against the record."""
     history = states.history
     seized = np.flatnonzero(history.kind == EventKind.LIQUIDATION)
@@ -153,7 +156,7 @@ def _rebuild(section: HistorySection, states: AccountStates, every: Episodes, co
         "liquidated_collateral": float(history.collateral[seized].sum()),
         "episodes": len(every),
         "accounts_liquidated": len(np.unique(every.account)),
-        "dates": [_total(states, nanoseconds(moment)) for moment in section.dates],
+        "dates": [_total(states, moment) for moment in dates],
         "whole_liquidations": {
             "count": len(whole),
             "debt_error_median": float(np.median(error)) if len(whole) else None,
@@ -171,7 +174,7 @@ def _rebuild(section: HistorySection, states: AccountStates, every: Episodes, co
                 "debt": float(owed[event]),
                 "recorded_debt": float(history.amount[event]),
             }
-            for event in seized[np.isin(history.account[seized], section.accounts)]
+            for event in seized[np.isin(history.account[seized], accounts)]
         ],
         "incomplete": {
             "accounts": sorted(states.incomplete),
