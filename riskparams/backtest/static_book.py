@@ -25,7 +25,7 @@ class Fall:
 def deep_falls(price: FloatArray, *, drop: float, within: int) -> list[Fall]:
     """Return the falls of at least `drop` (a simple drop) below the highest price of the `within` hours before.
 
-    Hours less than `within` apart belong to one fall. The peak is the highest price of the hours before the first of them.
+    Hours no more than `within` apart belong to one fall. The peak is the highest price of the hours before the first of them.
 
     >>> deep_falls(np.array([10.0, 11.0, 9.0, 8.0, 8.5, 11.0]), drop=0.25, within=3)
     [Fall(peak=1, last=3)]
@@ -42,7 +42,8 @@ def deep_falls(price: FloatArray, *, drop: float, within: int) -> list[Fall]:
     falls = []
     for start, end in zip(deep[new], last, strict=True):
         before = max(0, int(start) - within)
-        falls.append(Fall(peak=before + int(np.argmax(price[before : start + 1])), last=int(end)))
+        peak = int(start) - int(np.argmax(price[before : start + 1][::-1]))  # of equal ones the last
+        falls.append(Fall(peak=peak, last=int(end)))
     return falls
 
 
