@@ -116,6 +116,12 @@ class AccountStates:
         return frozenset(account[last & (self.collateral == 0) & (self.debt > 0)].tolist())
 
     @property
+    def uncovered(self) -> frozenset[int]:
+        """Accounts that after some block owed a debt and held nothing: such a state is not judged."""
+        bare = self.history.block_end & (self.collateral == 0) & (self.debt > 0)
+        return frozenset(self.history.account[bare].tolist())
+
+    @property
     def incomplete(self) -> frozenset[int]:
         """Accounts to leave out of scores: those known to be incomplete, and those found to be."""
         return self.history.incomplete | self.overpaying | self.stranded

@@ -27,6 +27,7 @@ class EventKind(IntEnum):
     BORROW = 4
 
 
+COLUMNS = ("kind", "account", "block", "time", "amount", "collateral")
 OWNERS = {kind.name.lower(): kind for kind in EventKind if kind is not EventKind.LIQUIDATION}  # as a file may spell them
 
 
@@ -48,7 +49,7 @@ class EventTable:
     collateral: FloatArray
 
     def __post_init__(self) -> None:
-        for name in ("kind", "account", "block", "time", "amount", "collateral"):
+        for name in COLUMNS:
             column = getattr(self, name)
             if column.shape != self.kind.shape or column.ndim != 1:
                 raise DataError(
@@ -56,18 +57,19 @@ class EventTable:
                 )
             frozen(column)
         known = ", ".join(f"{kind.value} {kind.name.lower()}" for kind in EventKind)
-        self._refuse(~np.isin(self.kind, list(EventKind)), "kind", f"one of {known}; rename the event or leave it out")
+        self._refuse("kind", ~np.isin(self.kind, list(EventKind)), f"one of {known}; rename the event or leave it out")
         for name in ("amount", "collateral"):
             column = getattr(self, name)
+            wrong = ~(np.isfinite(column) & (column >= 0))
             self._refuse(
-                ~(np.isfinite(column) & (column >= 0)), name, "a finite number, 0 or more; say so in the study where a file "
-                "writes what leaves an account as negative",
-            )  # fmt: skip
+                name, wrong, "a finite number, 0 or more; where a file writes amounts as negative the study must say so"
+            )
         for name in ("block", "time"):
-            late = np.diff(getattr(self, name), prepend=getattr(self, name)[:1]) < 0
-            self._refuse(late, name, "no less than in the row before; sort the file by block")
+            column = getattr(self, name)
+            late = np.diff(column, prepend=column[:1]) < 0
+            self._refuse(name, late, "no less than in the row before; sort the file by block")
 
-    def _refuse(self, wrong: BoolArray, column: str, expected: str) -> None:
+    def _refuse(self, column: str, wrong: BoolArray, expected: str) -> None:
         if wrong.any():
             row = int(wrong.argmax())
             value = getattr(self, column)[row]
@@ -128,10 +130,7 @@ class EventHistory:
         """Return the history that tables hold together; raise `DataError` when they hold nothing, or name no such account."""
         if not sum(len(table) for table in tables):
             raise DataError("the event files hold no rows: expected at least one event; check the files the study names")
-        columns = {
-            name: np.concatenate([getattr(table, name) for table in tables])
-            for name in ("kind", "account", "block", "time", "amount", "collateral")
-        }
+        columns = {name: np.concatenate([getattr(table, name) for table in tables]) for name in COLUMNS}
         number = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
         row = np.concatenate([np.arange(len(table)) for table in tables])
         order = np.lexsort((row, number, columns["kind"], columns["block"], columns["account"]))
@@ -151,7 +150,7 @@ class EventHistory:
         )
 
     def __post_init__(self) -> None:
-        for name in ("kind", "account", "block", "time", "amount", "collateral", "table", "row"):
+        for name in (*COLUMNS, "table", "row"):
             frozen(getattr(self, name))
 
     def __len__(self) -> int:
@@ -175,10 +174,7 @@ class EventHistory:
             raise DataError(
                 f"no event is known as of {iso(time)}: the first is of {iso(int(self.time.min()))}; choose a later date"
             )
-        columns = {
-            name: getattr(self, name)[known]
-            for name in ("kind", "account", "block", "time", "amount", "collateral", "table", "row")
-        }
+        columns = {name: getattr(self, name)[known] for name in (*COLUMNS, "table", "row")}
         return EventHistory(
             terms=self.terms,
             sources=self.sources,

@@ -63,18 +63,26 @@ class _Replay:
         return round(_nanoseconds(duration) / self.hours.step)
 
     def view(self, *, delay: int, outages: Sequence[Outage] = ()) -> OracleView:
-        terms = self.states.history.terms
+        """Return what the market went by; parameters first dated within the first hour hold for all of it."""
+        terms, start = self.states.history.terms, self.hours.start
         return OracleView(
-            price=prices_in_force(self.close.time, self.close.close, self.hours.start, delay=delay, outages=outages),
-            ratio=terms.liquidation_ratio.at(np.maximum(self.hours.start, terms.liquidation_ratio.time[0])),
-            index=self.states.index_at(np.maximum(self.hours.end, terms.borrow_rate.time[0])),
+            price=prices_in_force(self.close.time, self.close.close, start, delay=delay, outages=outages),
+            ratio=terms.liquidation_ratio.at(np.maximum(start, min(terms.liquidation_ratio.time[0], self.hours.end[0]))),
+            index=self.states.index_at(self.hours.end),
         )
+
+
+def rebuild_recorded(section: HistorySection, data: Path, *, as_of: int | None = None) -> tuple[AccountStates, dict[str, str]]:
+    """Return the accounts that files in `data` record, rebuilt from what was known at `as_of`, and each file's digest."""
+    history, digests = load_history(section, data)
+    return rebuild(history if as_of is None else history.until(as_of), section.rules.build()), digests
 
 
 def replay_recorded(study: Study, *, data: Path, prices: Path | None = None, as_of: int | None = None) -> RecordedReplay:
     """Return a study's recorded positions, rebuilt from files in `data`, replayed and held against the record.
 
-    Nothing dated after `as_of` (nanoseconds, default the study's) is used.
+    Nothing dated after `as_of` (nanoseconds, default the study's) is used. `match` is what the delayed oracle says by itself;
+    that it was down is known from the record alone, so what that explains stands apart, in `match_with_outages`.
     """
     section = study.history
     if section is None:
@@ -82,11 +90,10 @@ def replay_recorded(study: Study, *, data: Path, prices: Path | None = None, as_
     if as_of is None and study.study.as_of is not None:
         as_of = nanoseconds(study.study.as_of)
     dates = [moment for moment in map(nanoseconds, section.dates) if as_of is None or moment <= as_of]
-    history, digests = load_history(section, data)
+    states, digests = rebuild_recorded(section, data, as_of=as_of)
     layout = replace(candle_format(study), join=Join.LEVELS)
     close = _candles(section.oracle.files, layout, section.collateral, prices, as_of)
     low = _candles(section.oracle.lows, layout, section.collateral, prices, as_of) if section.oracle.lows else close
-    states = rebuild(history if as_of is None else history.until(as_of), section.rules.build())
     every = liquidation_episodes(states, _nanoseconds(section.scoring.episode_gap))
     episodes = _only(every, ~np.isin(every.account, list(states.incomplete)))
     hours = Hours.covering(states, layout.bar)
@@ -180,6 +187,7 @@ def _rebuild(
             "accounts": sorted(states.incomplete),
             "found_overpaying": sorted(states.overpaying),
             "found_stranded": sorted(states.stranded),
+            "found_uncovered": sorted(states.uncovered),
         },
         "complete": {
             "episodes": len(complete),

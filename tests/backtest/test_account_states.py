@@ -126,7 +126,9 @@ def test_an_account_that_repays_more_than_it_owed_is_left_out_rather_than_refuse
 
 def test_debt_without_collateral_at_the_end_marks_a_record_as_incomplete() -> None:
     states = states_of(*OPEN, Event(1, 2, WITHDRAW, 10.0), Event(3, 3, DEPOSIT, 1.0))
-    assert states.stranded == states.incomplete == {1}
+    assert states.stranded == states.uncovered == states.incomplete == {1}
+    repaid = states_of(*OPEN, Event(1, 2, WITHDRAW, 10.0), Event(1, 3, REPAY, 1_000.1))
+    assert (repaid.uncovered, repaid.incomplete) == ({1}, set())
 
 
 def test_taking_out_more_than_was_put_in_names_the_row_unless_the_account_is_listed() -> None:

@@ -109,6 +109,7 @@ def test_incomplete_records_are_found_without_being_told(replay: dict[str, Any])
     assert set(found["found_overpaying"]) == overpaying
     assert set(found["found_stranded"]) - overpaying == {28169, 17637, 17608, 28283, 24052, 18247}
     assert len(found["accounts"]) == 18
+    assert set(found["found_uncovered"]) - set(found["accounts"]) == {18359}  # one block's repayment before its borrowing
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
