@@ -35,6 +35,7 @@ app = typer.Typer(
 
 StudyArgument = Annotated[str, typer.Argument(help="Path of a study file, or a bundled one: sample, index.", metavar="STUDY")]
 PricesOption = Annotated[Path | None, typer.Option("--prices", help="Folder that the study's price files are relative to.")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the recorded positions that [history] names.")]
 AsOfOption = Annotated[str | None, typer.Option("--as-of", help="Use only what was known then: 2024-06-01 or a full UTC time.")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder for reports.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the study's seed.")]
@@ -175,16 +176,30 @@ def backtest(
     prices: PricesOption = None,
     as_of: AsOfOption = None,
     seed: SeedOption = None,
+    history: DataOption = None,
     workers: WorkersOption = 0,
     json: JsonOption = False,
 ) -> None:
     """Walk forward and replay the same borrowers under recommended and current parameters; nothing is written.
 
+    With --data the positions a study's [history] records are replayed instead, and held against their liquidations.
+
     Example: riskparams backtest sample
     """
     question = _study(study)
+    if history is not None:
+        from riskparams.pipeline.recorded import replay_recorded
+        from riskparams.pipeline.recorded_tables import replay_tables
+
+        found = replay_recorded(question, data=history, prices=prices, as_of=_moment(as_of))
+        if json:
+            _print_json({"schema_version": 1, **found.to_dict()})
+        else:
+            _print_tables(replay_tables(found))
+        return
     if question.backtest is None:
-        raise ConfigError(f"study {question.name} has no [backtest] section: add one with a start date")
+        advice = "give the folder of its [history] with --data" if question.history else "add one with a start date"
+        raise ConfigError(f"study {question.name} has no [backtest] section: {advice}")
     record = _run(question, prices, as_of, workers=workers, seed=seed)
     data = record.evidence.data
     if json:
@@ -230,12 +245,7 @@ def coverage(
         _print_json({"schema_version": 1, **found.to_dict()})
         return
     _print_label(found.simulated)
-    for title, header, rows, words in tables.judgement_tables(found):
-        print(title)
-        _print_table(header, rows)
-        for line in words:
-            print(line)
-        print()
+    _print_tables(tables.judgement_tables(found))
 
 
 @app.command()
@@ -419,6 +429,14 @@ def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
     for row in (header, ["-" * width for width in widths], *rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _print_tables(tables: Sequence[tuple[str, Sequence[str], Sequence[Sequence[str]], Sequence[str]]]) -> None:
+    """Print title, header, rows and closing words of each."""
+    for title, header, rows, words in tables:
+        print(title)
+        _print_table(header, rows)
+        print(*words, "", sep="\n")
 
 
 def _print_json(document: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["sample", "index", "majors"])
+@pytest.mark.parametrize("name", ["sample", "index", "majors", "maker-ethb"])
 def test_the_shipped_studies_are_valid(name: str) -> None:
     study = load_study(Path(str(bundled(f"studies/{name}.toml"))), {})
     assert study.name == name

@@ -30,14 +30,19 @@ def load_prices(study: Study, folder: Path | None) -> PricePanel:
     for asset, names in prices.files.items():
         files = tuple(base / name for name in ([names] if isinstance(names, str) else names))
         sources.append(CandleSource(Asset(asset), files))
-    layout = CandleFormat(
+    return load_panel(sources, candle_format(study), numeraire=Asset(prices.numeraire))
+
+
+def candle_format(study: Study) -> CandleFormat:
+    """Return how the study's price files are read."""
+    prices = study.prices
+    return CandleFormat(
         bar=round(prices.bar / timedelta(microseconds=1)) * 1_000,
         stamp=prices.stamp,
         calendar=prices.calendar,
         volume_unit=VolumeUnit(prices.volume_unit),
         repair=prices.repair,
     )
-    return load_panel(sources, layout, numeraire=Asset(prices.numeraire))
 
 
 def as_known(study: Study, panel: PricePanel, as_of: int | None) -> PricePanel:

@@ -1,4 +1,4 @@
-"""Candles from files: CSV, CSV.gz and Parquet, checked row by row and joined on returns."""
+"""Candles from files: CSV, CSV.gz and Parquet, checked row by row and joined on returns, or on levels on request."""
 
 from __future__ import annotations
 
@@ -38,6 +38,13 @@ class VolumeUnit(StrEnum):
     NONE = "none"
 
 
+class Join(StrEnum):
+    """What is kept where a later file takes over from an earlier one."""
+
+    RETURNS = "returns"  # the later file is scaled to meet the earlier: no return is a change of file
+    LEVELS = "levels"  # every price is as its file has it; the return across the join is not modelled
+
+
 @dataclass(frozen=True, slots=True)
 class CandleSource:
     """The files of one asset; where two hold the same bar, the earlier in the list wins."""
@@ -59,6 +66,7 @@ class CandleFormat:
     calendar: Calendar = Calendar.CONTINUOUS
     volume_unit: VolumeUnit = VolumeUnit.BASE
     repair: bool = False
+    join: Join = Join.RETURNS
 
     def __post_init__(self) -> None:
         if self.bar <= 0:
@@ -97,10 +105,11 @@ def load_panel(sources: Sequence[CandleSource], layout: CandleFormat, *, numerai
 
 
 def load_candles(source: CandleSource, layout: CandleFormat) -> Candles:
-    """Return one asset's candles, its files joined on returns and never on price levels.
+    """Return one asset's candles, its files joined on returns unless the format asks for levels.
 
-    The earliest bars keep their level and each later piece is scaled to meet the piece before it, so no price
-    changes a level that is dated before it. Volume is divided by the same scale: its value stays what it was.
+    On returns, the earliest bars keep their level and each later piece is scaled to meet the piece before it, so no
+    price changes a level that is dated before it. Volume is divided by the same scale: its value stays what it was.
+    On levels nothing is scaled, and the bar at a join is marked as one whose return must not be modelled.
     """
     bars, breaks, stale = _join([_read_bars(source.asset, Path(path), layout) for path in source.files], layout)
     if len(bars.time) > 1 and np.all(bars.close == bars.close[0]):
@@ -272,8 +281,10 @@ def _join(files: Sequence[_Bars], layout: CandleFormat) -> tuple[_Bars, BoolArra
         if common.any():
             met = here - 1 if common[here - 1] else int(np.flatnonzero(common)[-1])
             ratio = float(close[old][met] / close[new][met])
-            factor, stale[here] = factor * ratio, met < here - 1
+            kept = layout.join is Join.LEVELS
+            factor, stale[here] = 1.0 if kept else factor * ratio, kept or met < here - 1
             text, warning = f"at a level ratio of {ratio:.6g}", abs(ratio - 1) > NOTABLE_LEVEL_RATIO
+            text += ", which is kept" if kept else ""
         elif adjacent and not files[new].close_only and files[new].numbers[row[new][here], 0] == close[old][here - 1]:
             text, warning = "where one opens at the other's close", False
         else:

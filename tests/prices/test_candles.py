@@ -11,7 +11,7 @@ import pytest
 from strategies import HOUR
 
 from riskparams.errors import ConfigError, ConstantSeries, DataError
-from riskparams.prices.candles import CandleFormat, CandleSource, Stamp, VolumeUnit, load_candles, load_panel
+from riskparams.prices.candles import CandleFormat, CandleSource, Join, Stamp, VolumeUnit, load_candles, load_panel
 from riskparams.prices.panel import ARRAYS, Candles, Exclusion
 from riskparams.terms import DAY, iso
 
@@ -257,6 +257,16 @@ def test_a_join_keeps_the_value_of_volume(tmp_path: Path) -> None:
     later = [f"2024-01-01T{hour:02d}:00:00Z,50,80,40,{60 + hour},7" for hour in range(3, 9)]
     candles = load(write(tmp_path, ROWS, "a.csv"), write(tmp_path, later, "b.csv"))
     np.testing.assert_allclose((candles.close * candles.volume)[6:], [66 * 7, 67 * 7, 68 * 7], rtol=1e-14)
+
+
+def test_a_join_on_levels_keeps_every_price_and_leaves_its_return_out(tmp_path: Path) -> None:
+    old = closes(tmp_path, [100.0, 110.0, 120.0], name="old.csv")
+    new = closes(tmp_path, [60.0, 61.0, 62.0], first=2, name="new.csv")
+    candles = load(old, new, layout=CandleFormat(bar=HOUR, join=Join.LEVELS))
+    assert candles.close.tolist() == [100.0, 110.0, 120.0, 61.0, 62.0]
+    assert candles.exclusion.tolist() == [Exclusion.FIRST, 0, 0, Exclusion.JOIN, 0]
+    assert "level ratio of 2, which is kept" in candles.notes[0].text
+    assert load(old, new).close[3:].tolist() == [122.0, 124.0]
 
 
 def test_files_on_two_grids_are_not_joined(tmp_path: Path) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from riskparams.backtest.liquidation import LiquidationRules
 from riskparams.backtest.positions import Cohort
@@ -25,66 +24,15 @@ from riskparams.parameters.risk_parameters import ObservedParameters, RiskParame
 from riskparams.paths.model import ModelSpec
 from riskparams.prices.candles import Stamp
 from riskparams.prices.panel import Calendar
+from riskparams.settings.fields import Duration, Fraction, Moment, Section, Span
+from riskparams.settings.history import HistorySection
 from riskparams.tails.gpd import TailSpec
 from riskparams.terms import Asset, Pair
 
 _APPETITE, _COSTS, _MODEL = RiskAppetite(), LiquidationCosts(), ModelSpec()  # the defaults live with the specs
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
-def parse_duration(value: object) -> timedelta:
-    """Return a duration written as "90s", "5m", "1h" or "730d"; raise `ValueError` for anything else.
-
-    >>> parse_duration("24h")
-    datetime.timedelta(days=1)
-    """
-    if isinstance(value, timedelta):
-        return value
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*", value) if isinstance(value, str) else None
-    if not found:
-        raise ValueError(f'{value!r} is not a duration: write a number and s, m, h or d, for example "24h"')
-    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
-
-
-def parse_moment(value: object) -> datetime:
-    """Return a date or time as UTC; a date is its midnight. Raise `ValueError` for a time without a zone.
-
-    >>> parse_moment("2024-06-01").isoformat()
-    '2024-06-01T00:00:00+00:00'
-    """
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value) if len(value) > 10 else date.fromisoformat(value)
-        except ValueError:
-            raise ValueError(f"{value!r} is not a date: write 2024-06-01 or 2024-06-01T00:00:00Z") from None
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise ValueError(f"{value} has no timezone: write it as 2024-06-01T00:00:00Z")
-        return value.astimezone(UTC)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    raise ValueError(f"{value!r} is not a date: write 2024-06-01")
-
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-Moment = Annotated[datetime, BeforeValidator(parse_moment)]
-
-
-def _positive(value: timedelta) -> timedelta:
-    if value <= timedelta(0):
-        raise ValueError("expected a duration above 0")
-    return value
-
-
-Span = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_positive)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StudySection(_Section):
+class StudySection(Section):
     """[study]"""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -92,7 +40,7 @@ class StudySection(_Section):
     as_of: Moment | None = None
 
 
-class PricesSection(_Section):
+class PricesSection(Section):
     """[prices]: files, or one of the bundled markets."""
 
     bundled: Literal["simulated", "index"] | None = None
@@ -111,11 +59,11 @@ class PricesSection(_Section):
         return self
 
 
-class ModelSection(_Section):
+class ModelSection(Section):
     """[model]"""
 
     reference: str
-    peers: list[str] = []
+    peers: tuple[str, ...] = ()
     window: Span = timedelta(days=_MODEL.window_days)
     min_window: Span = timedelta(days=_MODEL.min_window_days)
     history: Span = timedelta(days=_MODEL.history_days)
@@ -123,7 +71,7 @@ class ModelSection(_Section):
     paths: Annotated[int, Field(ge=1_000, le=2_000_000)] = 80_000
 
 
-class HorizonTable(_Section):
+class HorizonTable(Section):
     """liquidation_horizon as a table, in seconds."""
 
     oracle: float = 60.0
@@ -131,7 +79,7 @@ class HorizonTable(_Section):
     auction: float = 0.0
 
 
-class AppetiteSection(_Section):
+class AppetiteSection(Section):
     """[appetite]"""
 
     haircut_level: float = _APPETITE.haircut_level
@@ -155,7 +103,7 @@ class AppetiteSection(_Section):
         return RiskAppetite(liquidation_horizon=built, **rest)
 
 
-class ExecutionSection(_Section):
+class ExecutionSection(Section):
     """[execution]: METHOD section 9 defaults, all assumptions."""
 
     oracle_gap: float = _COSTS.oracle_gap
@@ -176,7 +124,7 @@ class ExecutionSection(_Section):
         return LiquidationCosts(**self.model_dump())
 
 
-class BacktestSection(_Section):
+class BacktestSection(Section):
     """[backtest]"""
 
     start: Moment
@@ -195,10 +143,10 @@ class BacktestSection(_Section):
         return self
 
 
-class CoverageSection(_Section):
+class CoverageSection(Section):
     """[coverage]: one-bar forecasts, out of sample; the window grows from `min_window` to `window`."""
 
-    models: Annotated[list[str], Field(min_length=1)] = ["component"]
+    models: Annotated[tuple[str, ...], Field(min_length=1)] = ("component",)
     window: Span = timedelta(days=730)
     min_window: Span = timedelta(days=365)
     refit: Span = timedelta(days=7)
@@ -209,13 +157,13 @@ class CoverageSection(_Section):
         if self.min_window > self.window:
             raise ValueError(f"min_window of {self.min_window.days} days is longer than the window of {self.window.days}")
         try:
-            models_named(self.models)
+            models_named(list(self.models))
         except ConfigError as error:
             raise ValueError(str(error)) from error
         return self
 
 
-class ParametersTable(_Section):
+class ParametersTable(Section):
     """Risk parameters as a study writes them; `source` and `dated` say where live ones were read."""
 
     max_ltv: float
@@ -225,7 +173,7 @@ class ParametersTable(_Section):
     dated: date | None = None
 
 
-class PairSection(_Section):
+class PairSection(Section):
     """[[pairs]]"""
 
     collateral: str
@@ -270,7 +218,7 @@ class PairSection(_Section):
         )
 
 
-class Study(_Section):
+class Study(Section):
     """A study file. Sections left out take METHOD's defaults; without [backtest] nothing is judged."""
 
     study: StudySection
@@ -280,6 +228,7 @@ class Study(_Section):
     execution: ExecutionSection = ExecutionSection()
     backtest: BacktestSection | None = None
     coverage: CoverageSection = CoverageSection()
+    history: HistorySection | None = None
     pairs: Annotated[list[PairSection], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -315,6 +264,10 @@ class Study(_Section):
                 section.judged()
             except (ConfigError, GuardrailError) as error:
                 raise ValueError(f"pair {section.pair}: {error}") from error
+        if self.history and self.history.collateral not in {section.collateral for section in self.pairs}:
+            raise ValueError(
+                f"history.collateral {self.history.collateral} is that of no pair: name the asset the accounts pledge"
+            )
         if self.prices.files:
             wanted = {self.model.reference, *(p.collateral for p in self.pairs), *(p.debt for p in self.pairs)}
             missing = sorted(wanted - set(self.prices.files) - {self.prices.numeraire})
