@@ -40,7 +40,8 @@ def test_the_wheel_holds_the_sample_market_the_scenarios_and_the_studies(install
 import json, riskparams
 from importlib.resources import files
 bundled = files("riskparams") / "_bundled"
-found = {kind: sorted(entry.name for entry in (bundled / kind).iterdir()) for kind in ("data/sample", "data/scenarios", "studies")}
+kinds = ("data/sample", "data/scenarios", "studies")
+found = {kind: sorted(entry.name for entry in (bundled / kind).iterdir()) for kind in kinds}
 print(json.dumps({"file": riskparams.__file__, **found}))
 """
     found = json.loads(ran(installed, tmp_path, "-c", look))

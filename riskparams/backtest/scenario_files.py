@@ -67,7 +67,9 @@ def _read(table: object, required: Mapping[str, Reader], optional: Mapping[str, 
     for key in table:
         if key not in readers:
             near = get_close_matches(key, readers, n=1, cutoff=0.5)
-            raise ConfigError(f"unknown key {key}: " + (f"did you mean {near[0]!r}?" if near else f"expected {', '.join(readers)}"))
+            raise ConfigError(
+                f"unknown key {key}: " + (f"did you mean {near[0]!r}?" if near else f"expected {', '.join(readers)}")
+            )
     told = {}
     for key, reader in readers.items():
         if key in table:

@@ -12,12 +12,29 @@ import numpy as np
 from riskparams.backtest.scenarios import Fall, Scenario, Shock, Window
 from riskparams.errors import ConstantSeries, DataError, InsufficientData
 from riskparams.prices.panel import ARRAYS, Candles, Exclusion, PricePanel
-from riskparams.terms import NANOSECONDS, Asset, FloatArray, IntArray, day
+from riskparams.terms import Asset, FloatArray, IntArray, day
 
-DOLLAR_PEGGED = frozenset(map(Asset, "USDC USDT DAI USDS TUSD BUSD USDP GUSD LUSD FRAX USDD FDUSD PYUSD GHO crvUSD".split()))
+_DOLLARS = (
+    "USDC",
+    "USDT",
+    "DAI",
+    "USDS",
+    "TUSD",
+    "BUSD",
+    "USDP",
+    "GUSD",
+    "LUSD",
+    "FRAX",
+    "USDD",
+    "FDUSD",
+    "PYUSD",
+    "GHO",
+    "crvUSD",
+)
+DOLLAR_PEGGED = frozenset(map(Asset, _DOLLARS))
 SMALLEST_BETA = 1.0
 FEWEST_RETURNS = 100
-_DAY = timedelta(days=1)
+_DAY, _NONE = timedelta(days=1), timedelta(0)
 
 
 class Origin(StrEnum):
@@ -74,9 +91,9 @@ def scenario_paths(
     drop in one bar, flat for `settling` after the last of its troubles is over.
 
     `pegged` assets follow no beta and no gap: they are held flat unless a fall or a depeg names them. A gap leaves the
-    `spared` ones alone too, such as the debt of a pair in which the collateral gaps; a co-crash spares nobody. Betas see the panel
-    that is handed in and nothing later; a window may lie after its end, and is then a stress drawn from a later record.
-    On an exchange calendar, bars that are drawn follow each other without sessions.
+    `spared` ones alone too, such as the debt of a pair in which the collateral gaps; a co-crash spares nobody. Betas
+    see the panel that is handed in and nothing later; a window may lie after its end, and is then a stress drawn from a
+    later record. On an exchange calendar, bars that are drawn follow each other without sessions.
     """
     event = scenario.event
     paths: dict[Asset, ScenarioPath | Skipped] = {}
@@ -85,9 +102,9 @@ def scenario_paths(
             if isinstance(event, Window):
                 paths[asset] = _in_window(event, panel, asset, reference=reference, pegged=pegged)
             else:
-                held = frozenset(pegged) | frozenset(spared if event.gap else ())
-                timeline = _Timeline.of(event, panel, lead, settling)
-                paths[asset] = _shocked(event, panel, asset, timeline, reference=reference, pegged=pegged)
+                paths[asset] = _shocked(
+                    event, panel, asset, reference=reference, pegged=pegged, spared=spared, lead=lead, settling=settling
+                )
         except DataError as error:
             paths[asset] = Skipped(str(error))
     return paths
@@ -96,7 +113,7 @@ def scenario_paths(
 def beta(asset: Candles, reference: Candles) -> float:
     """Return the slope of the asset's log returns on the reference's, over the bars that both have and may be modelled.
 
-    Raises `InsufficientData` for fewer than 100 such bars and `ConstantSeries` where the reference never moves.
+    Raises `InsufficientData` for fewer than 100 such bars and `ConstantSeries` where those of the reference are all the same.
     """
     ends = [np.flatnonzero(candles.usable[1:]) + 1 for candles in (asset, reference)]
     _, mine, theirs = np.intersect1d(asset.time[ends[0]], reference.time[ends[1]], assume_unique=True, return_indices=True)
@@ -106,10 +123,10 @@ def beta(asset: Candles, reference: Candles) -> float:
     if len(i) < FEWEST_RETURNS:
         raise InsufficientData(f"{len(i)} returns in common with the reference: expected {FEWEST_RETURNS} for a beta")
     y, x = (np.log(c.close[k] / c.close[k - 1]) for c, k in ((asset, i), (reference, j)))
+    if np.ptp(x) == 0:
+        raise ConstantSeries("every return of the reference is the same: a beta on it does not exist")
     x = x - x.mean()
-    if not x.any():
-        raise ConstantSeries("the reference never moves: a beta on it does not exist")
-    return float(x @ y / (x @ x))
+    return float((x * y).sum() / (x * x).sum())
 
 
 def scaled_drop(drop: float, beta: float) -> float:
@@ -118,7 +135,7 @@ def scaled_drop(drop: float, beta: float) -> float:
     >>> round(scaled_drop(0.3, 1.34), 4)
     0.3799
     """
-    return 1.0 - (1.0 - drop) ** beta
+    return float(1.0 - (1.0 - drop) ** beta)
 
 
 def _floored_beta(panel: PricePanel, asset: Asset, reference: Asset) -> float:
@@ -126,7 +143,7 @@ def _floored_beta(panel: PricePanel, asset: Asset, reference: Asset) -> float:
 
 
 def _in_window(
-    window: Window, panel: PricePanel, asset: Asset, reference: Asset, pegged: Collection[Asset]
+    window: Window, panel: PricePanel, asset: Asset, *, reference: Asset, pegged: Collection[Asset]
 ) -> ScenarioPath | Skipped:
     candles = panel[asset]
     replayed = _replayed(candles, window)
@@ -168,22 +185,39 @@ def _grid(panel: PricePanel, window: Window) -> IntArray:
 
 def _falling(time: IntArray, fall: Fall, drop: float) -> FloatArray:
     """Return price over first price: 1 until the peak, a straight line in logs, `1 - drop` from the trough on."""
-    factors = np.exp(np.interp(time, [fall.peak_at, fall.trough_at], [0.0, np.log1p(-drop)]))
+    factors: FloatArray = np.exp(np.interp(time, [fall.peak_at, fall.trough_at], [0.0, np.log1p(-drop)]))
     factors[time >= fall.trough_at] = 1.0 - drop
     return factors
 
 
 def _shocked(
-    shock: Shock, panel: PricePanel, asset: Asset, timeline: _Timeline, *, reference: Asset, pegged: Collection[Asset]
+    shock: Shock,
+    panel: PricePanel,
+    asset: Asset,
+    *,
+    reference: Asset,
+    pegged: Collection[Asset],
+    spared: Collection[Asset],
+    lead: timedelta,
+    settling: timedelta,
 ) -> ScenarioPath:
-    if shock.depeg and asset in (pegged if shock.depeg.asset is None else (shock.depeg.asset,)):
-        factors = timeline.factors(shock.depeg.depth, until=timeline.recovery)
-        return ScenarioPath(candles=_drawn(panel, asset, timeline.time, factors), origin=Origin.SHOCKED)
-    if asset in pegged or not (shock.gap or shock.co_crash):
-        return ScenarioPath(candles=_drawn(panel, asset, timeline.time, timeline.factors(0.0)), origin=Origin.HELD)
-    slope = _floored_beta(panel, asset, reference) if shock.co_crash else None
-    drop = shock.gap if slope is None else scaled_drop(shock.co_crash, slope)
-    return ScenarioPath(candles=_drawn(panel, asset, timeline.time, timeline.factors(drop)), origin=Origin.SHOCKED, beta=slope)
+    drop, slope, depeg, recovers = 0.0, None, shock.depeg, False
+    if depeg and asset in (pegged if depeg.asset is None else {depeg.asset}):
+        drop, recovers = depeg.depth, True
+    elif asset not in pegged and shock.co_crash:
+        slope = _floored_beta(panel, asset, reference)
+        drop = scaled_drop(shock.co_crash, slope)
+    elif asset not in pegged and asset not in spared:
+        drop = shock.gap
+    away, frozen, calm = (
+        _bars(time, panel.bar) for time in (depeg.duration if depeg else _NONE, shock.oracle_frozen, settling)
+    )
+    hit = max(1, _bars(lead, panel.bar))
+    factors = np.ones(hit + max(away, frozen) + calm + 1)
+    factors[hit : hit + away if recovers else None] = 1.0 - drop
+    time = panel.last + panel.bar * np.arange(len(factors), dtype=np.int64)
+    origin = Origin.SHOCKED if drop else Origin.HELD
+    return ScenarioPath(candles=_drawn(panel, asset, time, factors), origin=origin, beta=slope)
 
 
 def _bars(duration: timedelta, bar: int) -> int:

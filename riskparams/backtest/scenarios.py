@@ -79,8 +79,8 @@ class Depeg:
     asset: Asset | None = None
 
     def __post_init__(self) -> None:
-        _require(0 < self.depth < 1, "depeg.depth", self.depth, "a drop between 0 and 1")
-        _require(self.duration > timedelta(0), "depeg.duration", self.duration, "a duration above 0")
+        _require(0 < self.depth < 1, "depth", self.depth, "a drop between 0 and 1")
+        _require(self.duration > timedelta(0), "duration", self.duration, "a duration above 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
