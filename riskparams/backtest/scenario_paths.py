@@ -10,7 +10,7 @@ from enum import StrEnum
 import numpy as np
 
 from riskparams.backtest.scenarios import Fall, Scenario, Shock, Window
-from riskparams.errors import ConstantSeries, DataError, InsufficientData
+from riskparams.errors import ConfigError, ConstantSeries, DataError, InsufficientData
 from riskparams.prices.panel import ARRAYS, Candles, Exclusion, PricePanel
 from riskparams.terms import Asset, FloatArray, IntArray, day
 
@@ -95,6 +95,8 @@ def scenario_paths(
     see the panel that is handed in and nothing later; a window may lie after its end, and is then a stress drawn from a
     later record. On an exchange calendar, bars that are drawn follow each other without sessions.
     """
+    if lead < _NONE or settling < _NONE:
+        raise ConfigError(f"lead is {lead} and settling {settling}: expected durations, 0 or more")
     event = scenario.event
     paths: dict[Asset, ScenarioPath | Skipped] = {}
     for asset in assets:
@@ -157,7 +159,9 @@ def _in_window(
         return ScenarioPath(candles=_drawn(panel, asset, time, np.ones(len(time))), origin=Origin.HELD)
     if reference not in window.falls:
         span = f"{day(int(candles.time[0]))} to {day(int(candles.time[-1]))}"
-        return Skipped(f"its prices, {span}, do not cover the window, and no fall of {asset} or {reference} is on record")
+        return Skipped(
+            f"its prices, {span}, do not cover the window in one piece, and no fall of {asset} or {reference} is on record"
+        )
     fall, slope = window.falls[reference], _floored_beta(panel, asset, reference)
     factors = _falling(time, fall, scaled_drop(fall.drop, slope))
     return ScenarioPath(candles=_drawn(panel, asset, time, factors), origin=Origin.SCALED, beta=slope)

@@ -46,7 +46,7 @@ class Fall:
             raise ConfigError(f"trough_at is {iso(self.trough_at)}: expected a time after peak_at, {iso(self.peak_at)}")
         if not (0 < self.drop < 1 and abs(self.drop - (1 - self.trough / self.peak)) <= ROUNDING):
             raise ConfigError(f"drop is {self.drop}: expected {1 - self.trough / self.peak:.7g}, which is 1 - trough / peak")
-        if self.hours * HOUR != self.trough_at - self.peak_at:
+        if not abs(self.hours * HOUR - (self.trough_at - self.peak_at)) <= NANOSECONDS:
             raise ConfigError(f"hours is {self.hours:g}: expected {(self.trough_at - self.peak_at) / HOUR:g}, peak to trough")
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from riskparams.backtest.scenario_files import load_scenarios
 from riskparams.backtest.scenario_paths import Origin, ScenarioPath, Skipped, beta, scaled_drop, scenario_paths
 from riskparams.backtest.scenarios import Depeg, Fact, Fall, Scenario, Shock, Window
-from riskparams.errors import ConstantSeries, InsufficientData
+from riskparams.errors import ConfigError, ConstantSeries, InsufficientData
 from riskparams.prices.candles import CandleFormat, CandleSource, load_panel
 from riskparams.prices.panel import Candles, Exclusion, PricePanel
 from riskparams.terms import Asset, FloatArray, nanoseconds
@@ -150,7 +150,9 @@ def test_a_pegged_asset_follows_no_beta() -> None:
 
 
 def test_a_window_with_neither_prices_nor_figures_is_skipped_with_its_reason() -> None:
-    assert "do not cover the window, and no fall of NEW or BTC is on record" in reason(window(start=EARLY), market(), NEW)
+    assert "do not cover the window in one piece, and no fall of NEW or BTC is on record" in reason(
+        window(start=EARLY), market(), NEW
+    )
     assert "DOT is not in the price panel" in reason(window(start=EARLY, BTC=0.5), market(), Asset("DOT"))
     assert "expected 100 for a beta" in reason(window(start=EARLY, BTC=0.5), market(bars=150), NEW)
     assert "SOL is not in the price panel" in reason(window(start=EARLY, SOL=0.5), market(), NEW, Asset("SOL"))
@@ -231,6 +233,11 @@ def test_a_daily_panel_gaps_in_one_day() -> None:
     panel = PricePanel(candles={BTC: candles(np.full(50, 2.0), bar=bar)}, bar=bar, numeraire=Asset("USD"))
     found = path(shock(gap=0.3, oracle_frozen=timedelta(hours=2)), panel, BTC, lead=timedelta(0)).candles
     assert np.allclose(found.close, [2.0, 1.4, 1.4, 1.4])
+
+
+def test_a_time_before_the_shock_cannot_be_negative() -> None:
+    with pytest.raises(ConfigError, match="0 or more"):
+        scenario_paths(shock(gap=0.3), market(), [BTC], reference=BTC, settling=timedelta(hours=-1))
 
 
 @given(drop=st.floats(0.001, 0.999), hours=st.integers(1, 20), offset=st.integers(0, HOUR - 1))
