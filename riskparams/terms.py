@@ -10,8 +10,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NewType
 
 import numpy as np
@@ -27,6 +28,7 @@ BoolArray = NDArray[np.bool_]
 
 NANOSECONDS = 1_000_000_000
 DAY = 86_400 * NANOSECONDS
+SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,3 +79,17 @@ def day(time: int) -> str:
     '2024-06-01'
     """
     return iso(time)[:10]
+
+
+def parse_duration(value: object) -> timedelta:
+    """Return a duration written as "90s", "5m", "1h" or "730d"; raise `ValueError` for anything else.
+
+    >>> parse_duration("24h")
+    datetime.timedelta(days=1)
+    """
+    if isinstance(value, timedelta):
+        return value
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*", value) if isinstance(value, str) else None
+    if not found:
+        raise ValueError(f'{value!r} is not a duration: write a number and s, m, h or d, for example "24h"')
+    return timedelta(seconds=float(found[1]) * SECONDS[found[2]])

@@ -9,7 +9,8 @@ import pytest
 
 from riskparams.errors import ConfigError
 from riskparams.prices.sample import bundled
-from riskparams.settings import load_study, parse_duration, parse_moment
+from riskparams.settings import load_study, parse_moment
+from riskparams.terms import parse_duration
 from studies import STUDY
 
 

@@ -35,17 +35,18 @@ def ran(installed: Path, cwd: Path, *command: str | Path) -> str:
     return done.stdout
 
 
-def test_the_wheel_holds_the_sample_market_and_the_studies(installed: Path, tmp_path: Path) -> None:
+def test_the_wheel_holds_the_sample_market_the_scenarios_and_the_studies(installed: Path, tmp_path: Path) -> None:
     look = """
 import json, riskparams
 from importlib.resources import files
 bundled = files("riskparams") / "_bundled"
-found = {kind: sorted(entry.name for entry in (bundled / kind).iterdir()) for kind in ("data/sample", "studies")}
+kinds = ("data/sample", "data/scenarios", "studies")
+found = {kind: sorted(entry.name for entry in (bundled / kind).iterdir()) for kind in kinds}
 print(json.dumps({"file": riskparams.__file__, **found}))
 """
     found = json.loads(ran(installed, tmp_path, "-c", look))
     assert Path(found["file"]).is_relative_to(installed)
-    for kind in ("data/sample", "studies"):
+    for kind in ("data/sample", "data/scenarios", "studies"):
         assert found[kind] == sorted(entry.name for entry in (ROOT / kind).iterdir())
     assert (installed / "riskparams" / "proposals" / "page.html.jinja").is_file()
     assert list(installed.glob("riskparams-*.dist-info/licenses/LICENSE"))

@@ -1,7 +1,7 @@
 """Settings, read once at the edge: a study is one question asked of the package."""
 
-from riskparams.settings.fields import parse_duration, parse_moment
+from riskparams.settings.fields import parse_moment
 from riskparams.settings.history import HistorySection
 from riskparams.settings.study import CoverageSection, PairSection, Study, load_study
 
-__all__ = ["CoverageSection", "HistorySection", "PairSection", "Study", "load_study", "parse_duration", "parse_moment"]
+__all__ = ["CoverageSection", "HistorySection", "PairSection", "Study", "load_study", "parse_moment"]

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-
-
-def parse_duration(value: object) -> timedelta:
-    """Return a duration written as "90s", "5m", "1h" or "730d"; raise `ValueError` for anything else.
-
-    >>> parse_duration("24h")
-    datetime.timedelta(days=1)
-    """
-    if isinstance(value, timedelta):
-        return value
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*", value) if isinstance(value, str) else None
-    if not found:
-        raise ValueError(f'{value!r} is not a duration: write a number and s, m, h or d, for example "24h"')
-    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+from riskparams.terms import parse_duration
 
 
 def parse_moment(value: object) -> datetime:
