@@ -53,8 +53,8 @@ COLUMNS = 17
 # columns of the event table: whole numbers, then values
 BAR, ACCOUNT, COLLATERAL, DEBT = range(4)
 HEALTH, EVENT_REPAID, EVENT_SEIZED, ORACLE_PRICE, MARKET_PRICE, DEBT_PRICE_RATIO, EVENT_FEE = range(7)
-EVENT_SLIPPAGE, EVENT_COSTS, EVENT_PROFIT, EVENT_BAD_DEBT, EVENT_DEFICIT = range(7, 12)
-EVENT_VALUES = 12
+EVENT_SLIPPAGE, EVENT_COSTS, EVENT_PROFIT, EVENT_BAD_DEBT, EVENT_DEFICIT, JUDGED_FALSE = range(7, 13)
+EVENT_VALUES = 13
 
 TOP_UP, RELEVER = 1, 2  # subsystems with draws of their own
 NEVER = -(2**62)
@@ -226,7 +226,7 @@ def owner_acts(
 def kept_health(
     t: int, i: int, collateral: FloatArray, debt: FloatArray, terms: Terms, row: int, bonus: float, bars: Bars
 ) -> bool:
-    """Return whether account i, left alone, would have lived: C >= (1 + b) D for the time of judgement, and HF >= 1 at its end."""
+    """Return whether account i, left alone, would have lived: C >= (1 + b) D while judged, and HF >= 1 at its end."""
     time, quotes, threshold = bars.time, bars.quotes, terms.threshold
     s, until = t, bars.time[t] + bars.judgement
     while True:
@@ -326,9 +326,11 @@ def liquidate(
                 day[STUCK_HOURS] += bars.hours
             break
         k, j, fee, profit, bad = fill.collateral, fill.debt, fill.fee, fill.profit, 0.0
+        false = np.nan
         if bars.flags[t, IS_JUDGED] and tries == 1:
+            false = 1.0 if kept_health(t, i, collateral, debt, terms, row, terms.bonus[row, k], bars) else 0.0
             day[JUDGED] += 1
-            day[FALSE] += kept_health(t, i, collateral, debt, terms, row, terms.bonus[row, k], bars)
+            day[FALSE] += false
         if in_auction:
             fee, profit = fee - state.auction[i, 1], profit + state.auction[i, 1]
             state.auction[i, 1] = 0.0
@@ -343,7 +345,7 @@ def liquidate(
         events = state.events[0]
         whole[events, BAR], whole[events, ACCOUNT], whole[events, COLLATERAL], whole[events, DEBT] = t, i, k, j
         values[events, ORACLE_PRICE], values[events, MARKET_PRICE] = price[ORACLE, k], price[MARKET, k]
-        values[events, DEBT_PRICE_RATIO] = price[MARKET, j] / price[ORACLE, j]
+        values[events, DEBT_PRICE_RATIO], values[events, JUDGED_FALSE] = price[MARKET, j] / price[ORACLE, j], false
         record_fill(day, values[events], fill, health, fee, profit, bad, max(0.0, seen_now.debt - seen_now.collateral))
         state.events[0] += 1
         done = fill.whole or seen_now.debt <= 0.0

@@ -91,16 +91,16 @@ def sale_loss(law: int, number: FloatArray, sold: FloatArray, slippage: FloatArr
     if depth <= 0.0:
         return np.inf
     if law == SQUARE_ROOT:
-        return value * (0.5 * number[2] + 2.0 / 3.0 * number[1] * sqrt(value / (depth * number[0])))
+        return float(value * (0.5 * number[2] + 2.0 / 3.0 * number[1] * sqrt(value / (depth * number[0]))))
     if law == CONSTANT_PRODUCT:
-        return value * value / (depth * number[0] + value)
+        return float(value * value / (depth * number[0] + value))
     before, lost = 0.0, 0.0
     for i in range(len(sold)):
         end = depth * sold[i]
         if value <= end:
             if end == np.inf:
                 return np.inf
-            return value * (lost + (slippage[i] - lost) * (value - before) / (end - before))
+            return float(value * (lost + (slippage[i] - lost) * (value - before) / (end - before)))
         before, lost = end, slippage[i]
     return np.inf
 
@@ -111,7 +111,7 @@ def displacement(law: int, number: FloatArray, sold: FloatArray, slippage: Float
     if value <= 0.0 or law == 0 or depth <= 0.0:
         return 0.0
     if law == SQUARE_ROOT:
-        return number[1] * sqrt(value / (depth * number[0]))
+        return float(number[1] * sqrt(value / (depth * number[0])))
     if law == CONSTANT_PRODUCT:
         return 2.0 * log1p(value / (depth * number[0]))
     before, lost = 0.0, 0.0

@@ -75,8 +75,13 @@ class Market:
                 f"{len(self.time[window])} bars close after {iso(start)} and by {iso(end)}: "
                 "a replay needs at least 2; move its start or end"
             )
-        arrays = {name: np.ascontiguousarray(getattr(self, name)[window]) for name in ("time", "close", "low", "high")}
-        return replace(self, **arrays)
+        return replace(
+            self,
+            time=self.time[window].copy(),
+            close=self.close[window].copy(),
+            low=self.low[window].copy(),
+            high=self.high[window].copy(),
+        )
 
     def sha256(self) -> str:
         """Return the digest of every price."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from math import log1p
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,10 @@ from riskparams.backtest.positions import Borrowers, Cohort, PositionBook
 from riskparams.backtest.schedule import ParameterSchedule
 from riskparams.errors import ConfigError
 from riskparams.terms import DAY, NANOSECONDS, Asset, FloatArray, IntArray, frozen
+
+if TYPE_CHECKING:
+    from riskparams.backtest.engine import Terms
+    from riskparams.backtest.fills import RuleNumbers
 
 EPISODE_GAP = DAY  # a liquidation episode ends once the health factor has held at 1 or more for this long
 JUDGEMENT = 7 * DAY  # how long the position is followed as if it had not been liquidated
@@ -53,6 +58,7 @@ EVENT_COLUMNS = (  # in the order of the engine's event table
     "profit",
     "bad_debt",
     "deficit",
+    "judged_false",
 )
 
 
@@ -107,6 +113,8 @@ class EventLog:
     `debt_price_ratio` the debt asset's market price over its oracle price. `protocol_fee` is the protocol's part of what
     was seized, `slippage` and `costs` (fees, gas) what the sale lost, `profit` what the liquidator kept. A write-off
     repays nothing: what is left of the collateral is the fee, the debt is bad. `deficit` is debt above collateral after it.
+    `judged_false` is 1 where the position would have lived without the liquidation, 0 where not, and not a number where
+    the following week is not known, or where it follows another of the same account at once.
     """
 
     time: IntArray
@@ -125,6 +133,7 @@ class EventLog:
     profit: FloatArray
     bad_debt: FloatArray
     deficit: FloatArray
+    judged_false: FloatArray
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -218,7 +227,11 @@ def replay(
         judgement=JUDGEMENT,
     )
     positions = engine.Accounts(  # copies, since an array that is read-only is another type to the compiler
-        *(np.array(getattr(accounts, field)) for field in ("collateral", "debt", "utilisation", "size")), accounts.seed
+        collateral=np.array(accounts.collateral),
+        debt=np.array(accounts.debt),
+        utilisation=np.array(accounts.utilisation),
+        size=np.array(accounts.size),
+        seed=accounts.seed,
     )
     feed = engine.OracleNumbers(
         np.array([oracle.by_asset.get(asset, oracle.deviation) for asset in market.assets]),
@@ -277,7 +290,7 @@ def replay(
     )
 
 
-def _terms(market: Market, schedules: Mapping[Asset, ParameterSchedule]) -> tuple[object, IntArray]:
+def _terms(market: Market, schedules: Mapping[Asset, ParameterSchedule]) -> tuple[Terms, IntArray]:
     """Return the parameters as tables, a row for each set in force, and the row over each bar."""
     from riskparams.backtest.engine import Terms
 
@@ -291,7 +304,7 @@ def _terms(market: Market, schedules: Mapping[Asset, ParameterSchedule]) -> tupl
     return Terms(*tables), rows.reshape(-1).astype(np.int64)
 
 
-def _rule_numbers(rules: LiquidationRules) -> object:
+def _rule_numbers(rules: LiquidationRules) -> RuleNumbers:
     from riskparams.backtest import kernels
     from riskparams.backtest.fills import RuleNumbers
 

@@ -375,9 +375,11 @@ class SlowReplay:
                     return
                 fill = found
             k, j = int(fill["collateral"]), int(fill["debt"])
+            false = math.nan
             if self.market.time[-1] >= self.market.time[t] + 7 * DAY and tries == 1:
+                false = float(self.would_have_lived(account, t, self.terms(t)[k].liquidation_bonus))
                 self.daily["judged"][day] += 1
-                self.daily["false_liquidations"][day] += self.would_have_lived(account, t, self.terms(t)[k].liquidation_bonus)
+                self.daily["false_liquidations"][day] += false
             if auctioned:
                 fill["protocol_fee"] -= account.keeper_due
                 fill["profit"] += account.keeper_due
@@ -401,7 +403,7 @@ class SlowReplay:
             event |= {
                 "time": int(self.market.time[t]), "account": i, "collateral": k, "debt": j, "health": health, "bad_debt": bad,
                 "oracle_price": prices[k], "market_price": self.now[k], "debt_price_ratio": self.now[j] / prices[j],
-                "deficit": max(0.0, left - self.value(account, prices)),
+                "deficit": max(0.0, left - self.value(account, prices)), "judged_false": false,
             }  # fmt: skip
             self.events.append(event)
             for name in ("repaid", "seized", "protocol_fee", "slippage", "profit", "bad_debt"):

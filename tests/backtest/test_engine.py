@@ -55,7 +55,7 @@ def agree(result: BacktestResult, slow: SlowReplay) -> None:
         if found.dtype == np.int64:
             assert np.array_equal(found, expected.astype(np.int64)), field.name
         else:
-            assert found == pytest.approx(expected, rel=1e-6, abs=1e-5), field.name
+            assert found == pytest.approx(expected, rel=1e-6, abs=1e-5, nan_ok=True), field.name
     for field in fields(DailyTotals):
         if field.name in ("day", "hours", "max_ltv_hours"):
             continue
@@ -96,6 +96,6 @@ def test_skipping_what_cannot_happen_changes_nothing(seed: int) -> None:
     world = random_world(seed, bars=400, accounts=40)
     quick, whole = played(world), played(world, skip=False)
     for field in fields(EventLog):
-        assert np.array_equal(getattr(quick.events, field.name), getattr(whole.events, field.name)), field.name
+        assert np.array_equal(getattr(quick.events, field.name), getattr(whole.events, field.name), equal_nan=True), field.name
     for field in fields(DailyTotals):
         assert np.array_equal(getattr(quick.daily, field.name), getattr(whole.daily, field.name)), field.name
