@@ -98,6 +98,43 @@ def could_act(
 
 
 @njit(cache=True, nogil=True)
+def worst_fall(bounds: FloatArray, anchors: FloatArray) -> float:
+    """Return the least factor by which an unmanaged account's health can change from the anchors to within the bounds.
+
+    `anchors` are, by asset, the prices and thresholds at which health was taken, and whether any account holds or owes it:
+    (price, price of what is owed, threshold, held, owed) x assets.
+    """
+    least, most = np.inf, 0.0
+    for a in range(anchors.shape[1]):
+        if anchors[3, a] > 0.0 and anchors[2, a] > 0.0:
+            least = min(least, bounds[LOW, a] * bounds[THRESHOLD_LOW, a] / (anchors[0, a] * anchors[2, a]))
+        if anchors[4, a] > 0.0:
+            most = max(most, bounds[OWED_HIGH, a] / anchors[1, a])
+    return least / most * (1 - SLACK) if most > 0.0 and least < np.inf else 0.0
+
+
+@njit(cache=True, nogil=True)
+def take_health(
+    among: IntArray,
+    health: FloatArray,
+    anchors: FloatArray,
+    collateral: FloatArray,
+    debt: FloatArray,
+    utilisation: FloatArray,
+    ledger: IntArray,
+) -> None:
+    """Write the health of the accounts at the anchors; 0 for one that is managed, due or closed: it is looked at in full."""
+    for i in among:
+        health[i] = 0.0
+        if utilisation[i] <= 0.0 and ledger[i, BUSY] < 0 and ledger[i, REOPEN_AT] < 0:
+            owing, backing = 0.0, 0.0
+            for a in range(collateral.shape[1]):
+                owing += debt[i, a] * anchors[1, a]
+                backing += anchors[2, a] * (collateral[i, a] * anchors[0, a])
+            health[i] = backing / owing if owing > 0.0 else np.inf
+
+
+@njit(cache=True, nogil=True)
 def awake(
     among: IntArray,  # accounts to choose from, in order
     chosen: IntArray,  # is filled with those to look at
@@ -110,6 +147,8 @@ def awake(
     utilisation: FloatArray,
     owners: OwnerNumbers,
     ledger: IntArray,
+    health: FloatArray,  # of each account at the anchors
+    fall: float,  # the least factor by which it can change: above 1 in product, and nothing can happen
 ) -> int:
     """Choose the accounts to which anything could happen from bar t up to bar `end`, and return how many there are.
 
@@ -118,6 +157,8 @@ def awake(
     """
     found = 0
     for i in among:
+        if health[i] * fall > 1.0:
+            continue
         if ledger[i, ASLEEP_FROM] >= 0:
             ledger[i, RELEVER_WAIT] -= t - ledger[i, ASLEEP_FROM]
             ledger[i, ASLEEP_FROM] = -1

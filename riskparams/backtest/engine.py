@@ -24,6 +24,8 @@ from riskparams.backtest.asleep import (
     OwnerNumbers,
     awake,
     bounds_over,
+    take_health,
+    worst_fall,
 )
 from riskparams.backtest.fills import (
     MARKET,
@@ -70,6 +72,7 @@ GAS, DEPTH = range(2)
 
 # what is known of an asset's market and feed
 PUBLISHED, SOLD, STAYS, FADES, SHIFT, FLOOR, LOWEST = range(7)
+ANCHOR, ANCHOR_OWED, ANCHOR_THRESHOLD, IS_HELD, IS_OWED = range(7, 12)  # see `worst_fall`
 
 
 class Bars(NamedTuple):
@@ -124,7 +127,8 @@ class State(NamedTuple):
     price: FloatArray  # the price table of the bar, (5, assets)
     way: FloatArray  # published prices on their way to the market, (delay + 1, assets)
     way_time: IntArray  # when they were published; the last row is that of the newest, (delay + 2, assets)
-    feed: FloatArray  # (7, assets), in the rows named above; shifts are in logs and at most 0
+    feed: FloatArray  # (12, assets), in the rows named above; shifts are in logs and at most 0
+    health: FloatArray  # of each account at the anchors; 0 where it has changed since
     readable: FloatArray  # the least and greatest price published or on its way, (2, assets)
 
 
@@ -144,7 +148,8 @@ def fresh_state(accounts: Accounts, oracle: OracleNumbers, *, auction: bool) -> 
         price=np.ones((5, assets)),
         way=np.ones((oracle.delay + 1, assets)),
         way_time=np.zeros((oracle.delay + 2, assets), np.int64),
-        feed=np.zeros((7, assets)),
+        feed=np.zeros((12, assets)),
+        health=np.zeros(n),
         readable=np.ones((2, assets)),
     )
 
@@ -440,6 +445,9 @@ def play(
             for a in range(assets):
                 debt[i, a] /= bars.quotes[0, GROWTH, a]
             count_account(state, i, 1.0)
+        for a in range(assets):
+            feed[IS_HELD, a] = max(feed[IS_HELD, a], accounts.collateral[i, a])
+            feed[IS_OWED, a] = max(feed[IS_OWED, a], accounts.debt[i, a])
 
     daily, deficit = np.zeros((bars.day[-1] + 1, COLUMNS)), np.zeros(total)
     whole, values, events = np.empty((1024, 4), np.int64), np.empty((1024, EVENT_VALUES)), state.events
@@ -463,10 +471,16 @@ def play(
                     least, most = min(least, state.way[slot, a]), max(most, state.way[slot, a])
                 state.readable[0, a], state.readable[1, a] = least, most
             bounds = bounds_over(bars.quotes, threshold, max_ltv, bars.row, t, ends[level], state.readable, feed[LOWEST])
+            fall = worst_fall(bounds, feed[ANCHOR:]) if level > 1 else 0.0
             count[level] = awake(
                 chosen[level - 1, : count[level - 1]], chosen[level], bounds, t, ends[level], bars.time[ends[level] - 1],
-                collateral, debt, own, owners, ledger,
+                collateral, debt, own, owners, ledger, state.health, fall,
             )  # fmt: skip
+            if level == 1:
+                for a in range(assets):
+                    feed[ANCHOR, a], feed[ANCHOR_OWED, a] = price[ORACLE, a], price[OWED, a]
+                    feed[ANCHOR_THRESHOLD, a] = threshold[row, a]
+                take_health(chosen[1, : count[1]], state.health, feed[ANCHOR:], collateral, debt, own, ledger)
 
         stale = published_prices(t, bars, oracle, state)
         for a in range(assets):
@@ -501,7 +515,7 @@ def play(
                     day[EPISODES] += 1
                 ledger[i, UNHEALTHY] = now
                 if ledger[i, BUSY] < 0:
-                    ledger[i, BUSY] = t + rules.execution_bars
+                    ledger[i, BUSY], state.health[i] = t + rules.execution_bars, 0.0
             if working and 0 <= ledger[i, BUSY] <= t:
                 acting = True
                 if ledger[i, AUCTION_FROM] == NEVER:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 EPISODE_GAP = DAY  # a liquidation episode ends once the health factor has held at 1 or more for this long
 JUDGEMENT = 7 * DAY  # how long the position is followed as if it had not been liquidated
-BLOCKS = (168, 24, 6)  # bars in which an account that cannot reach a trigger is not looked at
+BLOCKS = (168, 24, 6, 1)  # bars in which an account that cannot reach a trigger is not looked at
 
 DAILY_COLUMNS = (  # in the order of the engine's daily table
     "position_hours",
