@@ -56,8 +56,8 @@ def circuit_breaker(
     if sigma is None:
         if known < 2 or bars <= known + span:
             raise InsufficientData(
-                f"the market has {bars} bars and the breaker's memory {known}: expected a memory of 2 bars or more and a longer "
-                "market; shorten the memory, begin the market earlier, or give sigma"
+                f"the market has {bars} bars and the breaker's memory {known}: expected a memory of 2 bars or more and a "
+                "longer market; shorten the memory, begin the market earlier, or give sigma"
             )
         squares = np.zeros_like(level)
         squares[1:] = np.cumsum(np.square(np.diff(level, axis=0)), axis=0)
@@ -65,7 +65,7 @@ def circuit_breaker(
         sigma[known + span :] = np.sqrt((squares[known:-span] - squares[: -known - span]) / known)
     if sigma.shape not in (level.shape, level.shape[1:]) or np.any(np.isnan(sigma) | (sigma < 0)):
         raise ConfigError(
-            f"sigma has shape {sigma.shape}: expected {level.shape[1:]} or {level.shape}, standard deviations of one bar, 0 or more"
+            f"sigma has shape {sigma.shape}: expected {level.shape[1:]} or {level.shape}, deviations of one bar, 0 or more"
         )
     tripped = (move > sigmas * np.sqrt(span) * sigma).any(axis=1)
     count = np.cumsum(tripped)
@@ -107,7 +107,7 @@ class Funding:
         if wrong.any():
             row = int(np.argmax(wrong))
             raise DataError(
-                f"the funding rate of {iso(int(self.time[row]))} is {self.rate[row]}: expected a fraction above -1, 0.0001 for 1 bp"
+                f"the rate of {iso(int(self.time[row]))} is {self.rate[row]}: expected a fraction above -1, as 0.0001 for 1 bp"
             )
         frozen(self.time)
         frozen(self.rate)
@@ -118,14 +118,14 @@ def debt_growth(market: Market, rates: Mapping[Asset, float | DatedValues | Fund
 
     A number is an annual effective rate, dated values are such rates with the times from which they held, and debts grow by
     (1 + rate)^(seconds / 31,536,000) as in Maker's accumulator; `Funding` multiplies debts by 1 + rate at each payment, and
-    a negative one shrinks them. Raises `DataError` for an asset that the market does not hold and for a rate that is not finite,
-    at most -1, or not yet in force at the first bar.
+    a negative one shrinks them. Raises `DataError` for an asset that the market does not hold, and for an annual rate that
+    is negative, not finite, or not yet in force at the first bar.
 
     >>> year = 365 * 86_400 * 10**9
-    >>> ones = np.ones((2, 2))
-    >>> market = Market(assets=(Asset("ETH"), Asset("USD")), time=np.array([0, year]), close=ones, low=ones, high=ones, bar=year)
-    >>> debt_growth(market, {Asset("USD"): 0.05}).tolist()
-    [[1.0, 1.0], [1.0, 1.05]]
+    >>> ones = np.ones((2, 1))
+    >>> market = Market(assets=(Asset("USD"),), time=np.array([0, year]), close=ones, low=ones, high=ones, bar=year)
+    >>> debt_growth(market, {Asset("USD"): 0.05})[:, 0].round(6).tolist()
+    [1.0, 1.05]
     """
     growth = np.ones(market.close.shape)
     for asset, rate in rates.items():

@@ -53,8 +53,8 @@ class Losses:
             if wrong.any():
                 row = int(np.argmax(wrong))
                 raise DataError(
-                    f"losses.{name} of {iso(int(self.time[row]))} is {values[row]}: expected an amount, 0 or more; a failed run "
-                    "has no loss that could be known"
+                    f"losses.{name} of {iso(int(self.time[row]))} is {values[row]}: expected an amount, 0 or more; "
+                    "a run that failed has no known loss"
                 )
         for field in fields(self):
             frozen(getattr(self, field.name))
@@ -71,7 +71,8 @@ def losses_of(results: BacktestResult | Sequence[BacktestResult]) -> Losses:
     time, bar = np.unique(np.concatenate([log.time for log in logs]), return_inverse=True)
 
     def total(name: str) -> FloatArray:
-        return np.bincount(bar, weights=np.concatenate([getattr(log, name) for log in logs]), minlength=len(time))
+        values = np.concatenate([getattr(log, name) for log in logs])
+        return np.bincount(bar, weights=values, minlength=len(time)).astype(np.float64)
 
     fees = total("protocol_fee")
     return Losses(

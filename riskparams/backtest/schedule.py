@@ -115,7 +115,9 @@ def ramped(schedule: ParameterSchedule, *, over: timedelta, every: timedelta = t
     if over <= timedelta(0) or every <= timedelta(0):
         raise ConfigError(f"a ramp over {over} in steps of {every}: expected durations above 0")
     length, step = (round(duration.total_seconds() * NANOSECONDS) for duration in (over, every))
-    effective, threshold, row = [], [], []
+    effective: list[int] = []
+    threshold: list[float] = []
+    row: list[int] = []
     for i, begins in enumerate(schedule.effective.tolist()):
         target = float(schedule.liquidation_threshold[i])
         ends = int(schedule.effective[i + 1]) if i + 1 < len(schedule.effective) else begins + length

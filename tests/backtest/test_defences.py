@@ -37,7 +37,11 @@ def played(market: Market, *, owed: float = 1450.0, **more: object) -> BacktestR
     book = unmanaged(market.assets, np.array([[1.0, 0.0]]), np.array([[0.0, owed]]))
     rules = LiquidationRules(close_factor=1.0, dust=0.0)
     return replay(
-        market, ParameterSchedule.constant(TERMS, START), book, rules, conditions=replace(calm(market), **more)  # type: ignore[arg-type]
+        market,
+        ParameterSchedule.constant(TERMS, START),
+        book,
+        rules,
+        conditions=replace(calm(market), **more),  # type: ignore[arg-type]
     )
 
 
@@ -154,7 +158,7 @@ def test_nonsense_is_refused() -> None:
         margin_calls(market, timedelta(0))
     with pytest.raises(ConfigError, match="ramp over 0:00:00"):
         ramped(cuts(0.8, 0.7), over=timedelta(0))
-    with pytest.raises(DataError, match="is -1.5"):
+    with pytest.raises(DataError, match=r"is -1\.5"):
         Funding(time=np.array([START]), rate=np.array([-1.5]))
     with pytest.raises(DataError, match="in order of time"):
         Funding(time=np.array([2, 1]), rate=np.zeros(2))
