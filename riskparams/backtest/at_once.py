@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from riskparams.terms import NANOSECONDS, Asset, FloatArray, frozen
 
 HOUR = 3600 * NANOSECONDS
 Terms = Mapping[Asset, RiskParameters | ObservedParameters]
-NOBODY_ACTS = Cohort(top_up_hazard=0.0, relever_hazard=0.0)
+NOBODY_ACTS = Cohort(top_up_hazard=0.0, relever_hazard=0.0, reopen_after=timedelta(days=36_500))
 
 
 def _sold_at(

@@ -31,7 +31,7 @@ def loss_of(result: BacktestResult) -> Loss:
     """Return the bad debt and the liquidated debt (repaid or bad) of one replay.
 
     Bad debt is net insolvent value: what was realised, and what is owed above collateral on the last day, at the close at
-    which that was most.
+    which that was most: an upper bound where some of that was realised, or made good, before the day ended.
     """
     daily = result.daily
     realised = float(daily.bad_debt.sum())

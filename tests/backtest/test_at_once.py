@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from slow_replay import START, TERMS, candles_of, market_of
+from slow_replay import START, TERMS, book_of, candles_of, market_of
 from small_worlds import random_world
 
 from riskparams.backtest.at_once import cascade, threshold_steps
@@ -135,6 +135,14 @@ def test_from_1_on_the_engine_s_cascade_runs_away(ratio: float) -> None:
     by_bar = np.unique(events.time, return_counts=True)[1]
     assert len(events) == 3_000
     assert by_bar[1:5] / by_bar[:4] == pytest.approx(np.full(4, ratio), rel=0.05)
+
+
+def test_owners_do_nothing_and_nobody_opens_again() -> None:
+    borrowers = book_of(200).book((X, USD), PRICES)
+    falls = -np.expm1(-0.01 * np.arange(1, 301))  # hours of the ladder that would outlast the wait before opening again
+    found = cascade(borrowers, PRICES, {X: TERMS}, WHOLE, linear_impact(0.5), asset=X, falls=falls)
+    owed = TERMS.max_ltv * borrowers.utilisation * borrowers.size
+    assert found.sold.sum() == pytest.approx(1.05 * owed.sum(), rel=1e-9)
 
 
 def test_nonsense_is_refused() -> None:

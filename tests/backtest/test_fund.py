@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_replay import HOUR, START, book_of, replayed, rough_market
 from small_worlds import random_world
@@ -93,6 +93,21 @@ def test_the_losses_of_a_run_are_those_of_its_days() -> None:
     assert found.repaid.sum() == pytest.approx(2 * result.daily.repaid.sum())
     assert found.fees.sum() == pytest.approx(2 * result.daily.protocol_fee.sum())
     assert found.bad_debt.sum() > 0
+
+
+@given(st.integers(0, 10_000), FUNDS)
+@settings(max_examples=40)
+def test_fund_and_bad_debt_add_up_over_any_run(seed: int, fund: InsuranceFund) -> None:
+    result = played(random_world(seed, bars=150))
+    daily, fall = result.daily, waterfall(losses_of(result), fund)
+    outside = fall.deleveraged.sum() + fall.socialised.sum()
+    liquidated, fees = daily.repaid.sum() + daily.bad_debt.sum(), losses_of(result).fees.sum()
+    incentives = fees - daily.protocol_fee.sum()
+    close = {"rel": 1e-9, "abs": 1e-6 * (1 + fund.opening)}
+    assert fall.margin.sum() + fall.fund.sum() + outside == pytest.approx(liquidated + incentives, **close)
+    if len(fall.level):
+        change = fund.fee_share * fees - (daily.bad_debt.sum() + incentives - outside)
+        assert fall.level[-1] - fund.opening == pytest.approx(change, **close)
 
 
 def test_incentives_that_fees_do_not_cover_are_a_loss() -> None:
