@@ -6,12 +6,13 @@ Both follow one rule: a value in force from `effective` applies to bars that clo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 
-from riskparams.errors import ParameterError
+from riskparams.errors import ConfigError, ParameterError
 from riskparams.parameters.risk_parameters import ObservedParameters, RiskParameters
-from riskparams.terms import FloatArray, IntArray, frozen, iso
+from riskparams.terms import NANOSECONDS, FloatArray, IntArray, frozen, iso
 
 
 def _check_times(effective: IntArray) -> None:
@@ -95,6 +96,42 @@ class ParameterSchedule:
             liquidation_threshold=float(self.liquidation_threshold[row]),
             liquidation_bonus=float(self.liquidation_bonus[row]),
         )
+
+
+def ramped(schedule: ParameterSchedule, *, over: timedelta, every: timedelta = timedelta(hours=1)) -> ParameterSchedule:
+    """Return a schedule whose liquidation threshold falls linearly where it fell at once; all else changes at once.
+
+    A fall announced for a time takes `over`, in steps of `every` (the bar of the replay, so that each close sees the value of
+    its own time); a rise, the max LTV and the bonus take effect at their time, as in Euler's `setLTV`. An update within
+    a ramp begins from the threshold then in force, and ends the ramp.
+
+    >>> cut = ParameterSchedule(
+    ...     effective=np.array([0, 10**9]), max_ltv=np.array([0.7, 0.6]), liquidation_threshold=np.array([0.80, 0.78]),
+    ...     liquidation_bonus=np.array([0.05, 0.05]),
+    ... )
+    >>> ramped(cut, over=timedelta(seconds=4), every=timedelta(seconds=1)).liquidation_threshold.round(3).tolist()
+    [0.8, 0.795, 0.79, 0.785, 0.78]
+    """
+    if over <= timedelta(0) or every <= timedelta(0):
+        raise ConfigError(f"a ramp over {over} in steps of {every}: expected durations above 0")
+    length, step = (round(duration.total_seconds() * NANOSECONDS) for duration in (over, every))
+    effective: list[int] = []
+    threshold: list[float] = []
+    row: list[int] = []
+    for i, begins in enumerate(schedule.effective.tolist()):
+        target = float(schedule.liquidation_threshold[i])
+        ends = int(schedule.effective[i + 1]) if i + 1 < len(schedule.effective) else begins + length
+        start = max(threshold[-1], target) if threshold else target
+        times = np.arange(begins, min(begins + length, ends), step) if start > target else np.array([begins])
+        effective.extend(times.tolist())
+        threshold.extend((start + (target - start) * np.minimum((times - begins + step) / length, 1)).tolist())
+        row.extend([i] * len(times))
+    return ParameterSchedule(
+        effective=np.array(effective, dtype=np.int64),
+        max_ltv=schedule.max_ltv[row],
+        liquidation_threshold=np.array(threshold),
+        liquidation_bonus=schedule.liquidation_bonus[row],
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,8 @@ from slow_history import HOUR, Event, event_lists, growth, history_of, slow_stat
 from riskparams.backtest.account_states import AccountStates, RebuildRules, rebuild
 from riskparams.backtest.event_history import EventKind
 from riskparams.errors import ConfigError, DataError
+from riskparams.pipeline.books import history_book
+from riskparams.terms import Asset
 
 DEPOSIT, REPAY, LIQUIDATION, WITHDRAW, BORROW = EventKind
 
@@ -67,6 +69,20 @@ def test_debt_grows_with_the_index_and_the_book_shows_it() -> None:
     assert book.collateral.tolist() == [3.0, 1.0]
     assert book.debt == pytest.approx([1_000 * growth(80 * HOUR) / growth(HOUR), 0])
     assert states.book_at(HOUR).account.tolist() == [1]
+
+
+def test_a_position_book_of_a_history_leaves_out_incomplete_accounts() -> None:
+    assets = (Asset("ETH"), Asset("USD"), Asset("BTC"))
+    known = (Event(1, 6, DEPOSIT, 3.0), Event(1, 6, BORROW, 1_000.0), Event(2, 12, DEPOSIT, 1.0))
+    states = states_of(*known, Event(3, 12, DEPOSIT, 2.0), Event(3, 18, REPAY, 500.0))  # which it had not borrowed
+    book = history_book(states, 80 * HOUR, assets)
+    assert book.owner.tolist() == [1, 2]
+    assert book.collateral.tolist() == [[3, 0, 0], [1, 0, 0]]
+    assert book.debt[:, 1].tolist() == [pytest.approx(1_000 * growth(80 * HOUR) / growth(HOUR)), 0]
+    with pytest.raises(DataError, match="of 0 accounts with a balance"):
+        history_book(states, 0, assets)
+    with pytest.raises(ConfigError, match="expected its collateral and its debt"):
+        history_book(states, HOUR, assets[:1])
 
 
 @pytest.mark.parametrize(
