@@ -12,7 +12,8 @@ from riskparams.terms import FloatArray, IntArray
 SLACK = 1e-9  # bounds are compared with this margin for rounding
 
 # what is known of an account, in whole numbers: the columns of the ledger
-BUSY, REOPEN_AT, UNHEALTHY, ASLEEP_FROM, TOP_UP_WAIT, RELEVER_WAIT, TOP_UP_DRAWS, RELEVER_DRAWS, AUCTION_FROM = range(9)
+BUSY, REOPEN_AT, UNHEALTHY, TOP_UP_WAIT, RELEVER_WAIT, TOP_UP_DRAWS, RELEVER_DRAWS, AUCTION_FROM = range(8)
+SURE_FROM, SURE_UNTIL = range(8, 10)  # bars over which an owner surely wants to relever, and its wait is counted unseen
 
 # rows of the bounds, by asset
 LOW, HIGH, OWED_LOW, OWED_HIGH, THRESHOLD_LOW, THRESHOLD_HIGH, LTV_LOW, LTV_HIGH = range(8)
@@ -135,6 +136,14 @@ def take_health(
 
 
 @njit(cache=True, nogil=True)
+def wake(ledger: IntArray, i: int, t: int) -> None:
+    """Count the bars before t in which owner i, unseen, waited to relever."""
+    if ledger[i, RELEVER_WAIT] > 0:
+        ledger[i, RELEVER_WAIT] -= t - ledger[i, SURE_FROM]
+    ledger[i, SURE_FROM] = -1
+
+
+@njit(cache=True, nogil=True)
 def awake(
     among: IntArray,  # accounts to choose from, in order
     chosen: IntArray,  # is filled with those to look at
@@ -149,19 +158,25 @@ def awake(
     ledger: IntArray,
     health: FloatArray,  # of each account at the anchors
     fall: float,  # the least factor by which it can change: above 1 in product, and nothing can happen
+    coarsest: bool,  # of the levels of blocks: nothing found before holds
 ) -> int:
     """Choose the accounts to which anything could happen from bar t up to bar `end`, and return how many there are.
 
-    Owners who surely want to borrow throughout sleep too, where their wait is longer than the block: the ledger says
-    since when, and the wait is brought up to date when they are next looked at.
+    Owners who surely want to borrow throughout are chosen for a block in which their wait ends, and sleep until then: the
+    ledger says since when, and the wait is brought up to date when they are next looked at.
     """
     found = 0
     for i in among:
         if health[i] * fall > 1.0:
             continue
-        if ledger[i, ASLEEP_FROM] >= 0:
-            ledger[i, RELEVER_WAIT] -= t - ledger[i, ASLEEP_FROM]
-            ledger[i, ASLEEP_FROM] = -1
+        if ledger[i, SURE_FROM] >= 0:
+            if not coarsest and ledger[i, SURE_UNTIL] >= end:
+                wait = ledger[i, RELEVER_WAIT]
+                if wait > 0 and wait - (t - ledger[i, SURE_FROM]) <= end - t:
+                    chosen[found] = i
+                    found += 1
+                continue
+            wake(ledger, i, t)
         if ledger[i, REOPEN_AT] >= 0:
             if ledger[i, REOPEN_AT] > last:
                 continue
@@ -169,11 +184,11 @@ def awake(
             acts, surely = could_act(i, collateral, debt, bounds, utilisation[i], owners)
             if not acts:
                 continue
-            wait = ledger[i, RELEVER_WAIT]
-            if surely and (wait == 0 or wait > end - t):
-                if wait > 0:
-                    ledger[i, ASLEEP_FROM] = t
-                continue
+            if surely:
+                ledger[i, SURE_FROM], ledger[i, SURE_UNTIL] = t, end
+                wait = ledger[i, RELEVER_WAIT]
+                if wait == 0 or wait > end - t:
+                    continue
         chosen[found] = i
         found += 1
     return found

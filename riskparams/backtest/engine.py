@@ -13,11 +13,11 @@ import numpy as np
 from numba import njit
 
 from riskparams.backtest.asleep import (
-    ASLEEP_FROM,
     AUCTION_FROM,
     BUSY,
     RELEVER_WAIT,
     REOPEN_AT,
+    SURE_FROM,
     TOP_UP_DRAWS,
     TOP_UP_WAIT,
     UNHEALTHY,
@@ -25,6 +25,7 @@ from riskparams.backtest.asleep import (
     awake,
     bounds_over,
     take_health,
+    wake,
     worst_fall,
 )
 from riskparams.backtest.fills import (
@@ -120,7 +121,7 @@ class State(NamedTuple):
 
     collateral: FloatArray  # quantities, (accounts, assets)
     debt: FloatArray  # before growth
-    ledger: IntArray  # (accounts, 9), in the columns named above; -1 where an account is not due, or not closed
+    ledger: IntArray  # (accounts, 10), in the columns named above; -1 where an account is not due, or not closed
     auction: FloatArray  # (accounts in auctions, 2): the price it began with, what is due to the keeper who began it
     sums: FloatArray  # over accounts that owe: their number, collateral and debt, (3, assets)
     events: IntArray  # how many have been written, (1,)
@@ -135,8 +136,8 @@ class State(NamedTuple):
 def fresh_state(accounts: Accounts, oracle: OracleNumbers, *, auction: bool) -> State:
     """Return the state before the first bar: accounts hold and owe what is given, nothing is due."""
     n, assets = accounts.collateral.shape
-    ledger = np.zeros((n, 9), np.int64)
-    ledger[:, [BUSY, REOPEN_AT, ASLEEP_FROM]] = -1
+    ledger = np.zeros((n, 10), np.int64)
+    ledger[:, [BUSY, REOPEN_AT, SURE_FROM]] = -1
     ledger[:, [UNHEALTHY, AUCTION_FROM]] = NEVER
     return State(
         collateral=accounts.collateral.copy(),
@@ -474,7 +475,7 @@ def play(
             fall = worst_fall(bounds, feed[ANCHOR:]) if level > 1 else 0.0
             count[level] = awake(
                 chosen[level - 1, : count[level - 1]], chosen[level], bounds, t, ends[level], bars.time[ends[level] - 1],
-                collateral, debt, own, owners, ledger, state.health, fall,
+                collateral, debt, own, owners, ledger, state.health, fall, level == 1,
             )  # fmt: skip
             if level == 1:
                 for a in range(assets):
@@ -497,6 +498,8 @@ def play(
                 if now >= ledger[i, REOPEN_AT]:
                     open_account(i, 0.0, state, accounts, terms, row, price)
                 continue
+            if ledger[i, SURE_FROM] >= 0:
+                wake(ledger, i, t)
             # one pass over the account's assets, by hand: most accounts that are looked at are left alone
             owing, value, backing, limit, worst_owing, worst_backing = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
             for a in range(assets):

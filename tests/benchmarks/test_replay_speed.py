@@ -1,9 +1,13 @@
-"""What a thousand histories cost, against the limit of the issue."""
+"""What replays of books cost: a million accounts over a year, a thousand histories of a week."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +28,32 @@ from riskparams.terms import Asset
 pytestmark = pytest.mark.benchmark
 
 TERMS = ObservedParameters(max_ltv=0.8, liquidation_threshold=0.83, liquidation_bonus=0.05)
+
+
+def alone(accounts: int, kind: str) -> dict[str, float]:
+    """Return what `million_accounts.py` prints of a replay in a process of its own."""
+    script = Path(__file__).with_name("million_accounts.py")
+    output = subprocess.run([sys.executable, script, str(accounts), kind], check=True, capture_output=True, text=True).stdout
+    found: dict[str, float] = json.loads(output)
+    return found
+
+
+def test_a_million_accounts_over_a_year_take_seconds(ledger: Ledger) -> None:
+    size = "1,000,000 accounts x 4 assets x 8,760 hours, oracle, impact, event log"
+    still, managed = alone(1_000_000, "still"), alone(1_000_000, "managed")
+    ledger.note(f"{size}: owners who do nothing", still["seconds"], "s", at_most=10)
+    ledger.note("the same, peak memory", still["peak"], "GB", at_most=4)
+    ledger.note("the same, liquidations", still["events"], "")
+    ledger.note(f"{size}: owners who act", managed["seconds"], "s", at_most=30)
+    ledger.note("the same, peak memory", managed["peak"], "GB", at_most=4)
+    ledger.note("the same, liquidations", managed["events"], "")
+
+
+def test_the_cost_of_a_replay_is_linear_in_accounts(ledger: Ledger) -> None:
+    counts = [100_000, 200_000, 400_000, 800_000]
+    taken = [min(alone(count, "still")["seconds"] for _ in range(2)) for count in counts]
+    exponent = float(np.polyfit(np.log(counts), np.log(taken), 1)[0])
+    ledger.note("exponent of the cost in accounts, 100,000 to 800,000", exponent, "", at_most=1.1)
 
 
 def weekly(histories: BootstrappedMarkets, book: Borrowers, number: int) -> Loss:
