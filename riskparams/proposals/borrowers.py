@@ -47,9 +47,9 @@ def opening(data: Document) -> str:
     """Return what the section is read from."""
     tested = data["pooled"]
     return (
-        f"Every liquidation from {date(tested['start'])} to {date(tested['end'])} is a row of events.parquet. What follows is "
-        "read from it. The borrowers are simulated: how many there are and what they owe is an assumption; when they were "
-        "liquidated follows from prices and parameters."
+        f"Every liquidation from {date(tested['start'])} to {date(tested['end'])}, each bar read at its worst, is a row of "
+        "events.parquet. What follows is read from it. The borrowers are simulated: how many there are and what they owe is an "
+        "assumption; when they were liquidated follows from prices and parameters."
     )
 
 
