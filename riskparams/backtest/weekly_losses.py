@@ -71,7 +71,7 @@ class _Tail:
 TAILS = (
     _Tail("loss_var_bps", "bad_debt", "bad debt"),
     _Tail("loss_es_bps", "bad_debt", "bad debt", shortfall=True),
-    _Tail("liquidations_at_risk_bps", "liquidated_debt", "liquidated debt"),
+    _Tail("weekly_liquidated_var_bps", "liquidated_debt", "liquidated debt"),
 )
 
 

@@ -261,7 +261,7 @@ _METRICS = {
     "utilised_ltv": MetricWords("Utilised LTV", "debt over its collateral, %", percent, points, 100),
     "loss_var_bps": MetricWords("Weekly bad debt, VaR", _WEEKLY, basis_points, basis_points),
     "loss_es_bps": MetricWords("Weekly bad debt, expected shortfall", _WEEKLY, basis_points, basis_points),
-    "liquidations_at_risk_bps": MetricWords("Liquidations at risk", _WEEKLY, basis_points, basis_points),
+    "weekly_liquidated_var_bps": MetricWords("Weekly debt liquidated, VaR", _WEEKLY, basis_points, basis_points),
 }
 
 

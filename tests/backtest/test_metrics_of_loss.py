@@ -24,7 +24,7 @@ from riskparams.execution import Depth
 from riskparams.parameters.risk_parameters import ObservedParameters
 from riskparams.terms import Asset
 
-WEEKLY = ("loss_var_bps", "loss_es_bps", "liquidations_at_risk_bps")
+WEEKLY = ("loss_var_bps", "loss_es_bps", "weekly_liquidated_var_bps")
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_the_tail_of_the_weeks_is_the_worst_week_where_there_are_few(rough: Back
         assert found[name].exposure == len(weeks)
         assert f"{np.sum(weeks > 0)} of {len(weeks)} weeks hold bad debt; at 99% it is the worst week" in found[name].note
     liquidated = np.add.reduceat(daily.repaid + daily.bad_debt, np.arange(0, len(daily), 7))
-    assert found["liquidations_at_risk_bps"].point == pytest.approx(1e4 * liquidated.max() / average)
+    assert found["weekly_liquidated_var_bps"].point == pytest.approx(1e4 * liquidated.max() / average)
 
 
 def test_no_loss_in_any_week_bounds_their_share() -> None:
