@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from riskparams import __version__, pipeline
 from riskparams.compute import Executor
 from riskparams.errors import ConfigError, DataError, InsufficientData
 from riskparams.pipeline import RunRecord, load_prices, report_files, run
+from riskparams.pipeline.event_file import events_parquet
 from riskparams.runs.record import latest, publish, read_json, run_id, to_json
 from riskparams.settings import load_study
 from riskparams.terms import nanoseconds
@@ -33,6 +36,13 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
     return small(tmp_path_factory.mktemp("first"))
 
 
+@pytest.fixture(scope="module")
+def liquidated(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+    """Return a run whose live parameters leave so little room that accounts are liquidated."""
+    bold = STUDY.replace("max_ltv = 0.75, liquidation_threshold = 0.80", "max_ltv = 0.93, liquidation_threshold = 0.94")
+    return small(tmp_path_factory.mktemp("bold"), bold.replace("accounts = 100", "accounts = 500"))
+
+
 def test_two_runs_give_the_same_bytes_whatever_the_workers(record: RunRecord, tmp_path: Path) -> None:
     again = small(tmp_path, workers=2)
     assert again.id == record.id
@@ -41,6 +51,53 @@ def test_two_runs_give_the_same_bytes_whatever_the_workers(record: RunRecord, tm
     assert one.keys() == other.keys()
     for name in one:
         assert one[name] == other[name], name
+
+
+def test_the_event_log_holds_every_liquidation_of_every_set(liquidated: RunRecord) -> None:
+    files = report_files(liquidated)
+    assert files["events.parquet"] == events_parquet(liquidated.outcomes)
+    table = pq.read_table(io.BytesIO(files["events.parquet"]))
+    told = liquidated.manifest["events"]
+    assert (told["file"], told["columns"], told["rows"]) == ("events.parquet", table.column_names, table.num_rows)
+    assert table.column_names[:6] == ["time", "pair", "parameters", "account", "collateral", "debt"]
+    assert str(table.schema.field("time").type) == "timestamp[ns, tz=UTC]"
+    assert table.num_rows > 0
+    frame = table.to_pandas()
+    for pair, outcome in liquidated.outcomes.items():
+        for name, result in outcome.results.items():
+            rows = frame[(frame["pair"] == str(pair)) & (frame["parameters"] == name)]
+            assert np.array_equal(rows["time"].astype("int64"), result.events.time)
+            for column in ("account", "health", "repaid", "seized", "oracle_price", "market_price", "bad_debt", "judged_false"):
+                assert np.array_equal(rows[column], getattr(result.events, column), equal_nan=True), column
+            assert set(rows["collateral"]) <= {pair.collateral}
+            assert set(rows["debt"]) <= {pair.debt}
+
+
+def test_what_happened_to_borrowers_adds_up_to_the_metrics(liquidated: RunRecord) -> None:
+    pooled = liquidated.evidence.data["pooled"]
+    assert set(pooled["borrowers"]) == {"recommended", "current"}
+    for name, one in pooled["borrowers"].items():
+        results = [o.results[name] for o in liquidated.outcomes.values() if name in o.results]
+        assert one["pairs"] == [result.name for result in results]
+        assert one["liquidations"] == sum(result.daily.liquidations.sum() for result in results)
+        share = pooled["sets"][name]["false_liquidation_share"]
+        assert one["false"]["judged"] == share["exposure"]
+    assert [pair["backtest"]["borrowers"] for pair in liquidated.evidence.data["pairs"]] == [None, None]
+
+
+def test_how_far_parameters_moved_is_read_from_the_walk_forward(record: RunRecord) -> None:
+    for pair in record.evidence.data["pairs"]:
+        for name, moved in pair["procyclicality"].items():
+            assert moved["peak"] == max(pair["history"][name])
+            assert moved["trough"] == min(pair["history"][name])
+            assert [one["days"] for one in moved["tightening"]] == [1, 5, 30]
+
+
+def test_a_run_without_a_backtest_has_no_event_log(tmp_path: Path) -> None:
+    study = load_study(write_study(tmp_path), {})
+    record = run(study, load_prices(study, tmp_path), as_of=AS_OF, judged=False)
+    assert "events.parquet" not in report_files(record)
+    assert record.manifest["events"] is None
 
 
 def test_adding_a_pair_changes_no_other_pairs_numbers(record: RunRecord, tmp_path: Path) -> None:

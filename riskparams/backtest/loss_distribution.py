@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from riskparams.backtest.metrics import Metric
+from riskparams.backtest.metric import Metric
 from riskparams.backtest.replay import BacktestResult
 from riskparams.compute import Executor
 from riskparams.errors import ConfigError, DataError, InsufficientData

@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from riskparams.backtest.metric import Metric, binomial_bound, interval, poisson_bound, resampled_rows
 from riskparams.backtest.replay import DAILY_COLUMNS, BacktestResult
+from riskparams.backtest.weekly_losses import compare_weeks, measure_weeks
 from riskparams.errors import DataError
 from riskparams.terms import FloatArray, IntArray, iso
 
 YEAR_HOURS = 365.25 * 24
 
 Totals = dict[str, FloatArray]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
-    """One number with its interval. `point` is None where there was nothing to divide by, and `note` says so.
-
-    `exposure` is the denominator, in its own unit: position-years, debt-years, liquidations, years. `low` and `high` are
-    None where the history gives no bound; where an event never happened the note says where `high` comes from.
-    """
-
-    name: str
-    unit: str
-    point: float | None
-    low: float | None
-    high: float | None
-    exposure: float
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +29,7 @@ class _Ratio:
     denominator: str
     never: str
     scale: float = 1.0
-    bounded: bool = False  # events are counted, so that none at all still bounds their rate by 3 / exposure
-    ceiling: float = math.inf
+    bound: Callable[[float, float], float] | None = None  # of exposure and alpha: what no event at all still bounds
     empty: str = "no position had debt"
 
     def exposure(self, sums: Totals) -> float:
@@ -56,23 +40,31 @@ class _Ratio:
             return np.asarray(self.scale * sums[self.numerator] / sums[self.denominator], dtype=np.float64)
 
 
-_COUNTED = "it never happened: the upper bound is 3 / exposure, as if events came independently"
+_COUNTED = "it never happened: the upper bound is {rule} / exposure, as if events came independently"
 _NO_BAD_DEBT = (
-    "no bad debt on {days:.0f} days with liquidations: at most {bound:.1%} of such days have some (3 / days), "
+    "no bad debt on {days:.0f} days with liquidations: at most {share:.1%} of such days have some (3 / days), "
     "which bounds no amount"
+)
+_NEVER_INSOLVENT = (
+    "no account still owed more than it held after a bar's liquidations: such bars come at most {rate:.2g} times a "
+    "position-year ({rule} / exposure), which bounds no duration"
 )
 RATIOS = (
     _Ratio(
-        "liquidation_frequency", "episodes per position-year with debt", "episodes", "position_years", _COUNTED, bounded=True
+        "liquidation_frequency",
+        "episodes per position-year with debt",
+        "episodes",
+        "position_years",
+        _COUNTED,
+        bound=poisson_bound,
     ),
     _Ratio(
         "false_liquidation_share",
         "share of the liquidations followed for 7 days",
         "false_liquidations",
         "judged",
-        _COUNTED,
-        bounded=True,
-        ceiling=1.0,
+        "none was false: the upper bound is that of so many independent ones, about {rule} / their number",
+        bound=binomial_bound,
         empty="no liquidation was followed for 7 days",
     ),
     _Ratio("shortfall_bps", "bp of average debt over the period", "bad_debt", "average_debt", _NO_BAD_DEBT, scale=1e4),
@@ -85,35 +77,33 @@ RATIOS = (
         scale=1e4,
         empty="no debt was liquidated",
     ),
+    _Ratio(
+        "insolvent_hours",
+        "hours with debt above collateral per position-year",
+        "insolvent_hours",
+        "position_years",
+        _NEVER_INSOLVENT,
+    ),
+    _Ratio(
+        "stuck_hours",
+        "hours due and not liquidated per position-year",
+        "stuck_hours",
+        "attended_years",
+        "every liquidation found a taker, which bounds no duration",
+        empty="no liquidators were modelled: every trigger is acted on, and nothing waits",
+    ),
     _Ratio("penalty_paid", "fraction of debt per year", "penalty", "debt_years", "no penalty was paid, which bounds nothing"),
-    _Ratio("liquidations", "executed liquidations per year", "liquidations", "years", _COUNTED, bounded=True),
+    _Ratio(
+        "borrower_cost",
+        "penalty and slippage, fraction of debt per year",
+        "borrower_cost",
+        "debt_years",
+        "liquidations cost nothing, which bounds nothing",
+    ),
+    _Ratio("liquidations", "executed liquidations per year", "liquidations", "years", _COUNTED, bound=poisson_bound),
     _Ratio("capital_efficiency", "time-average max LTV", "max_ltv_hours", "pair_hours", "nothing could be borrowed"),
     _Ratio("utilised_ltv", "debt over its collateral", "debt_hours", "collateral_hours", "nothing was borrowed"),
 )
-
-
-def resampled_rows(count: int, *, mean_block: float, draws: int, seed: int) -> IntArray:
-    """Return row numbers of `draws` stationary bootstrap samples of `count` rows (Politis & Romano 1994).
-
-    >>> resampled_rows(30, mean_block=5, draws=4, seed=1).shape
-    (4, 30)
-    """
-    from arch.bootstrap import StationaryBootstrap
-
-    bootstrap = StationaryBootstrap(max(1, round(mean_block)), np.arange(count), seed=np.random.default_rng(seed))
-    return np.array([np.array(bootstrap.update_indices()) for _ in range(draws)], dtype=np.int64)
-
-
-def interval(point: float, sample: FloatArray, alpha: float) -> tuple[float, float, str]:
-    """Return the percentile interval of a bootstrap sample, widened if need be to hold the point itself, and a remark.
-
-    Resamples with an empty denominator are left out, and the remark counts them.
-    """
-    defined = np.isfinite(sample)
-    lost = int(np.sum(~defined))
-    note = f"{lost} of {len(sample)} resamples had nothing to divide by and were left out" if lost else ""
-    low, high = np.quantile(sample[defined] if defined.any() else [point], [alpha / 2, 1 - alpha / 2])
-    return min(float(low), point), max(float(high), point), note
 
 
 def _pooled(results: Sequence[BacktestResult]) -> tuple[IntArray, Totals]:
@@ -122,14 +112,19 @@ def _pooled(results: Sequence[BacktestResult]) -> tuple[IntArray, Totals]:
         raise DataError("no backtest result to measure: pass at least one")
     days = np.unique(np.concatenate([result.daily.day for result in results]))
     names = ("max_ltv_hours", "hours", *DAILY_COLUMNS)
-    totals = {name: np.zeros(len(days)) for name in names}
+    totals = {name: np.zeros(len(days)) for name in (*names, "attended_hours")}
     longest = np.zeros(len(days))
     for result in results:
         rows = np.searchsorted(days, result.daily.day)
         for name in names:
             totals[name][rows] += getattr(result.daily, name)
+        rules = result.rules
+        if rules.liquidators is not None or rules.auction is not None or result.daily.stuck_hours.any():
+            totals["attended_hours"][rows] += result.daily.position_hours
         longest[rows] = np.maximum(longest[rows], result.daily.hours)
     totals["pair_hours"], totals["hours"] = totals["hours"], longest
+    totals["liquidated_debt"] = totals["repaid"] + totals["bad_debt"]
+    totals["borrower_cost"] = totals["penalty"] + totals["slippage"]
     totals["liquidation_days"] = (totals["liquidations"] > 0).astype(np.float64)
     return days, totals
 
@@ -139,9 +134,9 @@ def _summed(totals: Totals, rows: IntArray | None = None) -> Totals:
     sums = {name: np.asarray(values.sum() if rows is None else values[rows].sum(axis=1)) for name, values in totals.items()}
     sums["years"] = sums["hours"] / YEAR_HOURS
     sums["position_years"] = sums["position_hours"] / YEAR_HOURS
+    sums["attended_years"] = sums["attended_hours"] / YEAR_HOURS
     sums["debt_years"] = sums["debt_hours"] / YEAR_HOURS
     sums["average_debt"] = sums["debt_hours"] / sums["hours"]
-    sums["liquidated_debt"] = sums["repaid"] + sums["bad_debt"]
     return sums
 
 
@@ -155,18 +150,20 @@ def _metric(ratio: _Ratio, whole: Totals, samples: Totals, alpha: float) -> Metr
         return Metric(name=ratio.name, unit=ratio.unit, point=None, low=None, high=None, exposure=exposure, note=ratio.empty)
     point = float(ratio.of(whole))
     if whole[ratio.numerator] == 0:
-        days = float(whole["liquidation_days"])
-        note = ratio.never.format(days=days, bound=min(1.0, 3 / max(days, 1.0)))
-        high = min(ratio.ceiling, 3 / exposure) if ratio.bounded else None
+        days, rule = float(whole["liquidation_days"]), f"{-math.log(alpha):.2g}"
+        note = ratio.never.format(days=days, share=binomial_bound(days, alpha), rate=poisson_bound(exposure, alpha), rule=rule)
+        high = ratio.bound(exposure, alpha) if ratio.bound else None
         return Metric(name=ratio.name, unit=ratio.unit, point=point, low=0.0, high=high, exposure=exposure, note=note)
     low, high, note = interval(point, ratio.of(samples), alpha)
+    if ratio.name == "borrower_cost" and whole["slippage"] == 0:
+        note = "; ".join(part for part in ("no sale met slippage, so it is the penalty", note) if part)
     return Metric(name=ratio.name, unit=ratio.unit, point=point, low=low, high=high, exposure=exposure, note=note)
 
 
 def _difference(ratio: _Ratio, whole: tuple[Totals, Totals], samples: tuple[Totals, Totals], alpha: float) -> Metric:
     exposures = [ratio.exposure(side) for side in whole]
     if min(exposures) <= 0:
-        empty = ratio.empty + " on one side"
+        empty = f"on one side at least, {ratio.empty}"
         return Metric(name=ratio.name, unit=ratio.unit, point=None, low=None, high=None, exposure=exposures[1], note=empty)
     point = float(ratio.of(whole[0]) - ratio.of(whole[1]))
     if whole[0][ratio.numerator] == whole[1][ratio.numerator] == 0:
@@ -186,13 +183,16 @@ def measure(
 ) -> dict[str, Metric]:
     """Return the metrics of one backtest, or of several pooled, by name.
 
-    Days are resampled in blocks (stationary bootstrap) with all pairs together, and numerators with denominators. The
-    interval is of level `1 - alpha` and speaks for histories like this one, not for crashes it does not hold.
+    Days are resampled in blocks (stationary bootstrap) with all pairs together, and numerators with denominators; for the
+    tails of weekly losses, weeks are. The interval is of level `1 - alpha` and speaks for histories like this one, not for
+    crashes it does not hold. What never happened has an exact upper bound where events are counted, and none where
+    amounts are.
     """
     days, totals = _pooled(_as_list(results))
     samples = _summed(totals, resampled_rows(len(days), mean_block=mean_block_days, draws=draws, seed=seed))
     whole = _summed(totals)
-    return {ratio.name: _metric(ratio, whole, samples, alpha) for ratio in RATIOS}
+    ratios = {ratio.name: _metric(ratio, whole, samples, alpha) for ratio in RATIOS}
+    return ratios | measure_weeks(totals, seed=seed, draws=draws, mean_block_days=mean_block_days, alpha=alpha)
 
 
 def compare(
@@ -217,4 +217,5 @@ def compare(
         )
     rows = resampled_rows(len(days), mean_block=mean_block_days, draws=draws, seed=seed)
     whole, other_whole, samples, other_samples = _summed(ours), _summed(theirs), _summed(ours, rows), _summed(theirs, rows)
-    return {ratio.name: _difference(ratio, (whole, other_whole), (samples, other_samples), alpha) for ratio in RATIOS}
+    ratios = {ratio.name: _difference(ratio, (whole, other_whole), (samples, other_samples), alpha) for ratio in RATIOS}
+    return ratios | compare_weeks(ours, theirs, seed=seed, draws=draws, mean_block_days=mean_block_days, alpha=alpha)

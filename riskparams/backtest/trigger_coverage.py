@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from riskparams.backtest.metrics import interval, resampled_rows
+from riskparams.backtest.metric import interval, resampled_rows
 from riskparams.backtest.schedule import PublishedDrops, rows_in_force
 from riskparams.errors import ConfigError, InsufficientData
 from riskparams.prices.panel import Candles

@@ -9,10 +9,12 @@ from zlib import crc32
 
 import numpy as np
 
+from riskparams.backtest.borrower_outcomes import DailyFalls, borrower_outcomes
 from riskparams.backtest.liquidation import Intrabar
 from riskparams.backtest.market import pair_market
 from riskparams.backtest.metrics import compare, measure
 from riskparams.backtest.positions import draw_borrowers
+from riskparams.backtest.procyclicality import Procyclicality, procyclicality
 from riskparams.backtest.replay import BacktestResult, replay
 from riskparams.backtest.schedule import ParameterSchedule, PublishedDrops
 from riskparams.backtest.trigger_coverage import TriggerOutcomes, pooled_coverage, trigger_coverage
@@ -161,8 +163,22 @@ def _published(history: Sequence[tuple[int, Recommendation]]) -> PublishedDrops:
     )
 
 
-def tested_pair(outcomes: Sequence[PairOutcome], *, seed: int, draws: int) -> TestedPair | None:
-    """Measure one pair, or several pooled; only pairs with live parameters enter a comparison with them."""
+def parameters_moved(history: Sequence[tuple[int, Recommendation]]) -> dict[str, Procyclicality]:
+    """Return how far the recommended threshold and max LTV moved over the walk-forward."""
+    said = _schedule(history)
+    return {
+        "liquidation_threshold": procyclicality(said.effective, said.liquidation_threshold),
+        "max_ltv": procyclicality(said.effective, said.max_ltv),
+    }
+
+
+def tested_pair(
+    outcomes: Sequence[PairOutcome], *, seed: int, draws: int, falls: Mapping[str, DailyFalls] | None
+) -> TestedPair | None:
+    """Measure one pair, or several pooled; only pairs with live parameters enter a comparison with them.
+
+    With the daily `falls` of the pairs' prices, what happened to borrowers is told too.
+    """
     replayed = [outcome for outcome in outcomes if outcome.results]
     if not replayed:
         return None
@@ -188,4 +204,5 @@ def tested_pair(outcomes: Sequence[PairOutcome], *, seed: int, draws: int) -> Te
         best_intrabar={name: measure(side(name, "best_intrabar"), seed=seed, draws=draws) for name in names},
         difference=difference,
         coverage=pooled_coverage(triggers, seed=seed, draws=draws) if any(len(found) for found in triggers) else None,
+        borrowers={name: borrower_outcomes(side(name, "results"), falls) for name in names} if falls else {},
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from riskparams.compute import Executor
+from riskparams.pipeline.event_file import FILE, events_parquet
 from riskparams.pipeline.known_prices import as_known
 from riskparams.pipeline.run_study import RunRecord, identify, run
 from riskparams.prices.panel import PricePanel
@@ -14,17 +15,19 @@ from riskparams.settings import Study
 
 
 def report_files(record: RunRecord) -> dict[str, str | bytes]:
-    """Return every file of a run's folder by name."""
+    """Return every file of a run's folder by name; a run without a backtest has no event log."""
     from riskparams.proposals.document import render_proposal
     from riskparams.proposals.figures import figures
     from riskparams.proposals.page import render_page
 
+    events = events_parquet(record.outcomes)
     return {
         "index.html": render_page(record.evidence),
         "proposal.md": render_proposal(record.evidence),
         "parameters.json": to_json(record.parameters),
         "evidence.json": to_json(record.evidence.data),
         "manifest.json": to_json(record.manifest),
+        **({FILE: events} if events is not None else {}),
         **figures(record.evidence),
     }
 

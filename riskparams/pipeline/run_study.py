@@ -9,8 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 import riskparams
+from riskparams.backtest.borrower_outcomes import daily_falls
 from riskparams.compute import Executor
-from riskparams.pipeline.judge import PairJob, PairOutcome, pair_outcome, tested_pair
+from riskparams.pipeline.event_file import describe_events
+from riskparams.pipeline.judge import PairJob, PairOutcome, pair_outcome, parameters_moved, tested_pair
 from riskparams.pipeline.known_prices import as_known
 from riskparams.prices.panel import PricePanel
 from riskparams.prices.quality import PriceQuality, assess_panel
@@ -20,6 +22,7 @@ from riskparams.proposals.evidence import (
     check_order,
     daily_prices,
     describe_history,
+    describe_procyclicality,
     describe_recommendation,
     describe_test,
     gather_evidence,
@@ -31,6 +34,10 @@ from riskparams.settings import Study
 from riskparams.terms import Asset, Pair, iso
 
 log = logging.getLogger("riskparams")
+REPLAYED = {  # what the replay of a study leaves out, in the words of its report
+    "liquidators": "act on every trigger, at no cost to themselves",
+    "impact": "none added: past prices hold that of their day",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +118,7 @@ def run(
             known.sha256,
             {asset: (int(candles.time[0]), int(candles.time[-1]), len(candles)) for asset, candles in known.candles.items()},
             simulated=known.simulated,
+            events=describe_events(by_pair),
         ),
     )
 
@@ -124,15 +132,18 @@ def _evidence(
     quality: Mapping[Asset, PriceQuality],
 ) -> Evidence:
     draws = study.backtest.draws if study.backtest else 999
-    pairs = []
+    pairs, falls = [], {}
     for pair, outcome in outcomes.items():
         described = describe_recommendation(outcome.recommendation, quality[pair.collateral])
-        tested = tested_pair([outcome], seed=seed, draws=draws)
+        tested = tested_pair([outcome], seed=seed, draws=draws, falls=None)
         described["history"] = describe_history(outcome.history) if outcome.history else None
+        described["procyclicality"] = describe_procyclicality(parameters_moved(outcome.history)) if outcome.history else None
         described["backtest"] = describe_test(tested) if tested else None
-        described["prices"] = daily_prices(pair_candles(panel, pair))
+        candles = pair_candles(panel, pair)
+        described["prices"] = daily_prices(candles)
+        falls[str(pair)] = daily_falls(candles)
         pairs.append(described)
-    pooled = tested_pair(list(outcomes.values()), seed=seed, draws=draws)
+    pooled = tested_pair(list(outcomes.values()), seed=seed, draws=draws, falls=falls)
     histories = {str(pair): [found for _, found in outcome.history] for pair, outcome in outcomes.items()}
     for pair, outcome in outcomes.items():
         histories[str(pair)].append(outcome.recommendation)
@@ -161,7 +172,7 @@ def _evidence(
             "execution": asdict(tasks[0].costs),
             "oracle_deviation": {str(task.pair): task.oracle_step for task in tasks},
             "borrowers": study.cohort().to_dict(),
-            "rules": study.rules(panel.bar).to_dict(),
+            "rules": {**study.rules(panel.bar).to_dict(), **REPLAYED},
             "backtest": study.backtest.model_dump(mode="json") if study.backtest else None,
             "paths": study.model.paths,
         },

@@ -100,6 +100,8 @@ _FIELDS: dict[str, dict[str, tuple[str, Callable[..., str]]]] = {
         "full_close_below": ("Full close allowed below a health factor of", _plain),
         "dust": ("Full close when less debt would be left than", _plain),
         "execution_bars": ("Bars from trigger to execution", _plain),
+        "liquidators": ("Liquidators", str),
+        "impact": ("Impact of liquidations on later prices", str),
         "intrabar": ("Intrabar reading of the main tables", str),
         "protocol_share": ("Share of the bonus kept by the protocol", level),
     },

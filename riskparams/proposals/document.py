@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from riskparams.proposals import assumptions, motivation, sources, statements, tables
+from riskparams.proposals import assumptions, borrowers, motivation, sources, statements, tables
 from riskparams.proposals.evidence import Evidence
 from riskparams.proposals.tables import Table
 from riskparams.proposals.words import SIMULATED, date, settled, slugs
@@ -48,6 +48,7 @@ def _parts(data: Document) -> Iterator[str]:
         yield from _motivation(pair, name, data)
     yield "## Backtest"
     yield from _backtest(data)
+    yield from _borrowers(data)
     yield "## Guardrails"
     yield bullets(statements.guardrails(data["checks"]))
     yield "## Assumptions"
@@ -107,6 +108,11 @@ def _backtest(data: Document) -> Iterator[str]:
         yield from _tested(pair["backtest"], whole=len(tested) == 1)
     if len(tested) == 1:
         yield BACKTEST_FIGURE
+    moved = borrowers.procyclicality(data)
+    if moved:
+        yield "### Procyclicality"
+        yield statements.PROCYCLICALITY
+        yield markdown(moved)
     yield "### Trigger coverage"
     if pooled["coverage"] is None:
         yield "No virtual position was triggered in the period: coverage cannot be tested."
@@ -116,6 +122,17 @@ def _backtest(data: Document) -> Iterator[str]:
     days = tables.misses_by_day(pooled["coverage"])
     if days:
         yield markdown(days)
+
+
+def _borrowers(data: Document) -> Iterator[str]:
+    told = borrowers.parts(data)
+    if told:
+        yield "## What happened to borrowers"
+        yield plain(borrowers.opening(data))
+    for part in told:
+        yield f"### {part.title}"
+        yield from map(plain, part.said)
+        yield from map(markdown, part.tables)
 
 
 def _tested(tested: Document, *, whole: bool = True) -> Iterator[str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import hypot
 from typing import Any
 
 import numpy as np
 
-from riskparams.backtest.metrics import Metric
+from riskparams.backtest.borrower_outcomes import BorrowerOutcomes
+from riskparams.backtest.metric import Metric
+from riskparams.backtest.procyclicality import Procyclicality
 from riskparams.backtest.trigger_coverage import CoverageTest
 from riskparams.parameters.recommend import Recommendation
 from riskparams.prices.panel import Candles
@@ -22,7 +24,9 @@ EXPLAIN_ABOVE = 0.03  # a threshold further than this from the live one, at the 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestedPair:
-    """What the backtest found for one pair: metrics by parameter set, differences to the live set, trigger coverage."""
+    """What the backtest found for one pair, or for all: metrics by parameter set, differences to the live set, trigger
+    coverage, and what happened to borrowers under each set, which is told for all pairs together only.
+    """
 
     start: int
     end: int
@@ -30,6 +34,7 @@ class TestedPair:
     best_intrabar: Mapping[str, Mapping[str, Metric]]
     difference: Mapping[str, Metric]
     coverage: CoverageTest | None
+    borrowers: Mapping[str, BorrowerOutcomes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +128,23 @@ def describe_test(tested: TestedPair) -> dict[str, Any]:
         "best_intrabar": plain(tested.best_intrabar),
         "difference": {name: asdict(value) for name, value in tested.difference.items()},
         "coverage": asdict(tested.coverage) if tested.coverage else None,
+        "borrowers": {name: _dated(asdict(found)) for name, found in tested.borrowers.items()} or None,
     }
+
+
+def describe_procyclicality(moved: Mapping[str, Procyclicality]) -> dict[str, Any]:
+    """Return how far each recommended parameter moved over the walk-forward, by its name."""
+    return {name: _dated(asdict(found)) for name, found in moved.items()}
+
+
+def _dated(value: Any) -> Any:
+    """Return a copy in which times (`time`, `at`, `peak_at`, ...) are ISO text instead of nanoseconds."""
+    if isinstance(value, Mapping):
+        return {
+            name: iso(inner) if inner is not None and (name in ("time", "at") or name.endswith("_at")) else _dated(inner)
+            for name, inner in value.items()
+        }
+    return [_dated(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def check_inequality(histories: Mapping[str, Sequence[Recommendation]]) -> dict[str, Any]:
@@ -175,8 +196,8 @@ def gather_evidence(
     """Return the whole evidence of a run.
 
     `study` names it (name, as_of, run_id, version, seed, simulated, numeraire, bar_seconds); `assumptions` are the appetite,
-    execution, borrowers and rules; `pairs` come from `describe_recommendation`, with `history`, `backtest` and `prices`
-    laid in; `pooled` is the backtest over all pairs; `checks` are the guardrails.
+    execution, borrowers and rules; `pairs` come from `describe_recommendation`, with `history`, `procyclicality`, `backtest`
+    and `prices` laid in; `pooled` is the backtest over all pairs; `checks` are the guardrails.
     """
     return Evidence(
         data={

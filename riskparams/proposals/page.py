@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from riskparams.proposals import assumptions, charts, motivation, sources, statements, tables
+from riskparams.proposals import assumptions, borrowers, charts, motivation, sources, statements, tables
 from riskparams.proposals.document import DISCLAIMER, INTERVALS
 from riskparams.proposals.evidence import Evidence
 from riskparams.proposals.words import NOT_LISTED, SIMULATED, bounds, date, percent, settled, slugs
@@ -42,6 +42,8 @@ def render_page(evidence: Evidence) -> str:
         overview=[_overview(pair, name) for pair, name in zip(data["pairs"], names, strict=True)],
         pairs=[_section(pair, name, data, drawn) for pair, name in zip(data["pairs"], names, strict=True)],
         backtest=_backtest(data),
+        borrowers=borrowers.parts(data),
+        read_from=borrowers.opening(data) if borrowers.parts(data) else "",
         guardrails=statements.guardrails(data["checks"]),
         assumptions=assumptions.assumptions(data),
         not_covered=statements.NOT_COVERED,
@@ -118,6 +120,8 @@ def _backtest(data: Document) -> dict[str, Any] | None:
         "metrics": tables.metrics(pooled),
         "notes": tables.metric_notes(pooled),
         "band": tables.band(pooled),
+        "moved": borrowers.procyclicality(data),
+        "moving": statements.PROCYCLICALITY,
         "coverage": [tables.coverage(test), tables.misses_by_day(test)] if test else [],
         "reading": statements.coverage_reading(test, data["assumptions"]["appetite"]["follow_days"]) if test else [],
     }

@@ -16,6 +16,16 @@ Document = Mapping[str, Any]
 PRICE, RECOMMENDED, CURRENT = "#767676", "#0072B2", "#D55E00"
 PARTS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7")
 SETS = {"recommended": RECOMMENDED, "current": CURRENT, "proposed": "#009E73"}
+CHARTED = (  # the metrics that a chart compares; the tables hold them all
+    "liquidation_frequency",
+    "false_liquidation_share",
+    "shortfall_bps",
+    "shortfall_liquidated_bps",
+    "borrower_cost",
+    "liquidations",
+    "capital_efficiency",
+    "utilised_ltv",
+)
 PARAMETERS = {
     "liquidation_threshold": ("Liquidation threshold", "#0072B2"),
     "max_ltv": ("Max LTV", "#009E73"),
@@ -123,9 +133,10 @@ def law_points(pair: Document) -> list[Point]:
 
 
 def compared(tested: Document) -> dict[tuple[str, str], list[Point]]:
-    """Return, by metric label and unit, one point per parameter set in the unit of the chart."""
+    """Return, by label and unit of the metrics charted, one point per parameter set in the unit of the chart."""
     found = {}
-    for name, metric in next(iter(tested["sets"].values())).items():
+    first = next(iter(tested["sets"].values()))
+    for name, metric in ((name, first[name]) for name in CHARTED if name in first):
         words = metric_words(name, metric["unit"])
         found[words.label, words.unit] = [
             Point(label=side, **{end: _scaled(metrics[name][key], words.scale) for end, key in _ENDS})  # type: ignore[arg-type]

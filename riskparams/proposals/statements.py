@@ -24,12 +24,19 @@ Document = Mapping[str, Any]
 NOT_COVERED = (
     "The models see prices. They do not see the failure of a contract, a bridge, an oracle or a redemption.",
     "There is no jump layer for pegged or redeemable assets: a calm price history says nothing about a broken peg.",
-    "Historical prices already contain the impact of the liquidations of their time; no further impact is added.",
+    "Past prices already hold the impact of the liquidations of their day, and the backtest adds none. Impact on top would "
+    "count it twice; `riskparams stress` reports its scenarios without and with it.",
     "Liquidators are assumed to act on every trigger. Their profit sets the bonus, and is not tested in the backtest.",
     "Debt carries no interest in the simulation or in the backtest.",
     "The bonus is derived from traded volume. On-chain depth can be thinner, and would ask for more.",
     "Supply and borrow caps, a protocol's own step limits, and the accounts that a lower threshold would liquidate "
     "are not part of this document.",
+)
+
+PROCYCLICALITY = (
+    "Parameters that tighten in a fall force sales into it. The table shows how far the recommended values moved over the "
+    "walk-forward and how suddenly they were tightened. These are the values themselves, so they have no interval; a refit "
+    "moves them in one step, and spans shorter than the time between refits hold one step."
 )
 
 
@@ -56,8 +63,10 @@ def period(tested: Document, pairs: list[Document]) -> list[str]:
     said = [
         f"From {date(tested['start'])} to {date(tested['end'])} the same simulated borrowers were replayed under each set of "
         "parameters. The recommended set is renewed at every refit from earlier prices only and takes effect one bar later. "
-        "The main tables read each bar at its worst: its low triggers. Intervals come from resampled blocks of days; they "
-        "speak for histories like this one and not for crashes it does not hold."
+        "The main tables read each bar at its worst: its low triggers. The intrabar band puts the best reading beside it: only "
+        "the close triggers. The truth lies between the two readings. Intervals are of 95 % and come from resampled blocks of "
+        "days, those of weekly numbers from blocks of weeks. They speak for histories like this one, not for crashes it does "
+        "not hold."
     ]
     end = tested["end"][:10]
     dates = [pair["current"]["dated"] for pair in pairs if pair["current"]]

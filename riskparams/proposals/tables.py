@@ -24,6 +24,7 @@ from riskparams.proposals.words import (
 Document = Mapping[str, Any]
 LAWS = {"pit": "today's state", "ttc": "through the cycle", "str": "stress"}
 DAYS_SHOWN = 10
+UNTABLED = ("penalty_paid",)  # a part of the cost to borrowers; in the evidence all the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +124,7 @@ def metrics(tested: Document) -> Table:
     """Return the metrics by parameter set, worst intrabar reading, each with its interval."""
     sets, difference = tested["sets"], tested["difference"]
     rows = []
-    for name, metric in next(iter(sets.values())).items():
+    for name, metric in _tabled(sets):
         words = metric_words(name, metric["unit"])
         cells = [with_interval(one.get(name), words.write) for one in sets.values()]
         if difference:
@@ -133,13 +134,18 @@ def metrics(tested: Document) -> Table:
     return Table(caption="Backtest, worst intrabar reading", head=head, rows=tuple(rows), labels=2)
 
 
+def _tabled(sets: Document) -> list[tuple[str, Document]]:
+    return [(name, metric) for name, metric in next(iter(sets.values())).items() if name not in UNTABLED]
+
+
 def metric_notes(tested: Document) -> list[str]:
     """Return what has to be said about single cells of `metrics`."""
     notes: dict[str, list[str]] = {}
     for side, found in (*tested["sets"].items(), ("difference", tested["difference"])):
         for name, metric in found.items():
-            if metric["note"]:
-                notes.setdefault(metric["note"], []).append(f"{metric_words(name, '').label.lower()} ({side})")
+            if metric["note"] and name not in UNTABLED:
+                label = metric_words(name, "").label
+                notes.setdefault(metric["note"], []).append(f"{label[0].lower()}{label[1:]} ({side})")
     return [f"{', '.join(where)}: {note}." for note, where in notes.items()]
 
 
@@ -147,7 +153,7 @@ def band(tested: Document) -> Table:
     """Return each metric with the bar's low triggering (worst) and with only its close triggering (best)."""
     names = [name for name in tested["best_intrabar"] if name in tested["sets"]]
     rows = []
-    for metric, found in next(iter(tested["sets"].values())).items():
+    for metric, found in _tabled(tested["sets"]):
         words = metric_words(metric, found["unit"])
         cells = []
         for name in names:

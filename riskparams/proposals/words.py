@@ -114,6 +114,17 @@ def whole(value: float | None) -> str:
     return NOT_AVAILABLE if value is None else fixed(value, 0)
 
 
+def hours(value: float | None) -> str:
+    """Return a rate in hours; one below 0.1 keeps two significant digits.
+
+    >>> hours(0.0), hours(0.0042), hours(12.345)
+    ('0', '0.0042', '12.3')
+    """
+    if value is None or value == 0:
+        return NOT_AVAILABLE if value is None else "0"
+    return number(value) if abs(value) >= 0.095 else _two_digits(value)
+
+
 def money(value: float | None, numeraire: str) -> str:
     """Return an amount to three significant digits.
 
@@ -231,6 +242,7 @@ class MetricWords:
     scale: float = 1.0
 
 
+_WEEKLY = "99 % of weeks, bp of average debt"
 _METRICS = {
     "liquidation_frequency": MetricWords("Liquidation frequency", "episodes per position-year with debt", number, number),
     "false_liquidation_share": MetricWords("False liquidations", "% of liquidations followed for 7 days", percent, points, 100),
@@ -238,10 +250,18 @@ _METRICS = {
     "shortfall_liquidated_bps": MetricWords(
         "Shortfall of liquidated debt", "bp of liquidated debt", basis_points, basis_points
     ),
+    "insolvent_hours": MetricWords("Time insolvent", "hours per position-year with debt above collateral", hours, hours),
+    "stuck_hours": MetricWords("Time stuck", "hours per position-year without a taker", hours, hours),
     "penalty_paid": MetricWords("Penalty paid by borrowers", "% of debt per year", share, lambda v: points(v, 2), 100),
+    "borrower_cost": MetricWords(
+        "Cost to borrowers", "% of debt per year, penalty and slippage", share, lambda v: points(v, 2), 100
+    ),
     "liquidations": MetricWords("Executed liquidations", "per year, all simulated accounts", whole, whole),
     "capital_efficiency": MetricWords("Capital efficiency", "time-average max LTV, %", percent, points, 100),
     "utilised_ltv": MetricWords("Utilised LTV", "debt over its collateral, %", percent, points, 100),
+    "loss_var_bps": MetricWords("Weekly bad debt, VaR", _WEEKLY, basis_points, basis_points),
+    "loss_es_bps": MetricWords("Weekly bad debt, expected shortfall", _WEEKLY, basis_points, basis_points),
+    "weekly_liquidated_var_bps": MetricWords("Weekly debt liquidated, VaR", _WEEKLY, basis_points, basis_points),
 }
 
 

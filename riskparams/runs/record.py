@@ -121,8 +121,12 @@ def build_manifest(
     spans: Mapping[Any, tuple[int, int, int]],
     *,
     simulated: bool,
+    events: Mapping[str, object] | None = None,
 ) -> dict[str, Any]:
-    """Return all that is needed to repeat a run; `spans` hold first close, last close (nanoseconds) and bars by asset."""
+    """Return all that is needed to repeat a run; `spans` hold first close, last close (nanoseconds) and bars by asset.
+
+    `events` describes the file of its liquidations, where there is one.
+    """
     versions = {"riskparams": riskparams.__version__, "python": platform.python_version()}
     for name in VERSIONED:
         try:
@@ -141,6 +145,7 @@ def build_manifest(
         "settings": dict(settings),
         "data": data,
         "simulated": simulated,
+        "events": dict(events) if events else None,
         "versions": versions,
         "git_revision": git_revision(Path(riskparams.__file__).resolve().parent.parent),
     }

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riskparams.backtest.comparison import compare_scores, model_confidence_set
-from riskparams.backtest.metrics import resampled_rows
+from riskparams.backtest.metric import resampled_rows
 from riskparams.errors import ConfigError, DataError, InsufficientData
 
 

@@ -14,7 +14,7 @@ from riskparams.backtest import coverage
 from riskparams.backtest.block_bootstrap import resampled_sums, variance_of_mean
 from riskparams.backtest.coverage import Transitions
 from riskparams.backtest.forecasts import hits_of
-from riskparams.backtest.metrics import resampled_rows
+from riskparams.backtest.metric import resampled_rows
 from riskparams.errors import ConfigError, DataError, InsufficientData
 
 LEVELS = st.sampled_from([0.9, 0.95, 0.975, 0.99, 0.999])

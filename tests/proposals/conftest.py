@@ -1,7 +1,8 @@
 """A small evidence document, and ways to change it.
 
 `evidence.json` is a run of the bundled simulated market, shortened to 120 days of prices, with the second pair edited so
-that flags, warnings, a bolder live threshold and an order violation occur. After a wanted change of the text:
+that flags, warnings, a bolder live threshold and an order violation occur; its metrics and what happened to borrowers are
+those of the parameters in it, replayed on the market of version 0.2. After a wanted change of the text:
 
     RISKPARAMS_UPDATE_GOLDEN=1 python -m pytest tests/proposals
 """
@@ -49,6 +50,7 @@ def unlisted(data: dict[str, Any]) -> None:
         pair["current"] = None
         pair["recommended"]["liquidation_threshold_at_current_bonus"] = None
         pair["history"]["liquidation_threshold_at_current_bonus"] = [float("nan")] * len(pair["history"]["as_of"])
+    del data["pooled"]["borrowers"]["current"]
     for tested in (data["pooled"], *(pair["backtest"] for pair in data["pairs"])):
         tested["difference"] = {}
         for sets in (tested["sets"], tested["best_intrabar"]):
@@ -63,6 +65,7 @@ def partly_listed(data: dict[str, Any]) -> None:
     second["backtest"]["difference"] = {}
     for sets in (second["backtest"]["sets"], second["backtest"]["best_intrabar"]):
         del sets["current"]
+    data["pooled"]["borrowers"]["current"]["pairs"] = [data["pairs"][0]["pair"]]
     data["pooled"]["sets"]["recommended, listed pairs"] = data["pairs"][0]["backtest"]["sets"]["recommended"]
 
 
@@ -70,7 +73,7 @@ def unjudged(data: dict[str, Any]) -> None:
     """Leave the backtest out."""
     data["pooled"] = None
     for pair in data["pairs"]:
-        pair["history"] = pair["backtest"] = None
+        pair["history"] = pair["procyclicality"] = pair["backtest"] = None
     data["assumptions"]["backtest"] = None
 
 
@@ -109,7 +112,16 @@ def alone(data: dict[str, Any]) -> None:
     del data["pairs"][1:]
 
 
-CHANGES = (unlisted, partly_listed, unjudged, untriggered, illiquid, thin, refused, alone)
+def unharmed(data: dict[str, Any]) -> None:
+    """Let nothing be liquidated under any parameters."""
+    for one in data["pooled"]["borrowers"].values():
+        one["false"].update(dict.fromkeys(("judged", "count", "accounts", "repaid", "penalty"), 0), largest=[])
+        one["false"].update(dict.fromkeys(("median_penalty", "high_penalty", "top_tenth_share")))
+        one.update(dict.fromkeys(("liquidations", "liquidated", "hours", "days", "bad_debt", "bad_debt_events"), 0))
+        one.update(worst_hours=[], bad_debt_cases=[], worst_hours_share=None, clean_days_bound=None)
+
+
+CHANGES = (unlisted, partly_listed, unjudged, untriggered, illiquid, thin, refused, alone, unharmed)
 
 
 @pytest.fixture(params=CHANGES, ids=lambda change: change.__name__)

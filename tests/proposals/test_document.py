@@ -59,6 +59,7 @@ def known(data: dict[str, Any]) -> tuple[set[str], set[str]]:
         size = abs(value)
         ratios |= {fixed(100 * size, digits) for digits in (0, 1, 2)} | {share(size).split()[0], f"{round(100 * size, 8):g}"}
         plain |= {fixed(size, digits) for digits in (0, 1, 2, 4)} | {f"{size:,g}", fixed(100 * size, 2)}
+        plain |= {f"{size:.2g}"}
         plain |= {f"{float(f'{size:.3g}') / unit:g}" for unit in (1e9, 1e6)} | {f"{float(f'{size:.3g}'):,.0f}"}
         plain |= {f"{size / unit:g}" for unit in (60, 3_600, 86_400)}
     return ratios, plain
@@ -184,3 +185,46 @@ def test_evidence_reads_the_same_from_memory_and_from_disk(data: dict[str, Any])
     pair["laws"]["pit"]["hits"] = np.int64(pair["laws"]["pit"]["hits"])
     pair["binding"] = tuple(pair["binding"])
     assert render_proposal(Evidence(data=data)) == before
+
+
+def test_what_happened_to_borrowers_is_told_for_every_set(data: dict[str, Any]) -> None:
+    text = render_proposal(Evidence(data=data))
+    section = text[text.index("## What happened to borrowers") : text.index("## Guardrails")]
+    for part in ("### The worst hours", "### Liquidated for nothing", "### Where bad debt came from"):
+        assert part in section
+    assert section.count("Under the recommended parameters") == section.count("Under the current parameters") == 3
+    assert "there was no bad debt. What bounds it: 23 days with liquidations" in section
+    assert section.count("| BRAVO/USD | $") == len(data["pooled"]["borrowers"]["current"]["bad_debt_cases"]) + 3
+
+
+def test_without_bad_debt_no_table_of_it_is_printed(data: dict[str, Any]) -> None:
+    del data["pooled"]["borrowers"]["current"]
+    text = render_proposal(Evidence(data=data))
+    assert "largest bad debts" not in text
+    assert "A position is called at a health factor of 1" not in text
+
+
+def test_a_set_that_not_all_pairs_have_says_so(data: dict[str, Any]) -> None:
+    data["pooled"]["borrowers"]["current"]["pairs"] = ["ALPHA/USD"]
+    assert "Under the current parameters, which 1 pair of 2 have, $" in render_proposal(Evidence(data=data))
+
+
+def test_bars_that_are_not_hours_are_not_called_hours(data: dict[str, Any]) -> None:
+    data["study"]["bar_seconds"] = 86_400.0
+    text = render_proposal(Evidence(data=data))
+    assert "### The worst bars" in text
+    assert "worst hours" not in text
+
+
+def test_debts_in_several_assets_are_not_called_dollars(data: dict[str, Any]) -> None:
+    data["pairs"][1]["debt"] = "EUR"
+    section = render_proposal(Evidence(data=data)).split("## What happened to borrowers")[1].split("## Guardrails")[0]
+    assert "$" not in section
+    assert "units of each pair's debt" in section
+
+
+def test_the_impact_that_past_prices_hold_is_stated(evidence: Evidence) -> None:
+    text = render_proposal(evidence)
+    assert "Past prices already hold the impact of the liquidations of their day, and the backtest adds none." in text
+    assert "`riskparams stress` reports its scenarios without and with it." in text
+    assert "| Impact of liquidations on later prices | none added: past prices hold that of their day |" in text
