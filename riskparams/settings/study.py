@@ -26,6 +26,7 @@ from riskparams.prices.candles import Stamp
 from riskparams.prices.panel import Calendar
 from riskparams.settings.fields import Duration, Fraction, Moment, Section, Span
 from riskparams.settings.history import HistorySection
+from riskparams.settings.stress import StressSection
 from riskparams.tails.gpd import TailSpec
 from riskparams.terms import Asset, Pair
 
@@ -229,6 +230,7 @@ class Study(Section):
     backtest: BacktestSection | None = None
     coverage: CoverageSection = CoverageSection()
     history: HistorySection | None = None
+    stress: StressSection = StressSection()
     pairs: Annotated[list[PairSection], Field(min_length=1)]
 
     @model_validator(mode="after")
