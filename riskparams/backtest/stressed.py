@@ -36,6 +36,13 @@ class StressedMarket:
         price = self.market.close[:, 0] / self.market.close[:, 1]
         return float(1 - (price / np.maximum.accumulate(price)).min())
 
+    @property
+    def lows_are_closes(self) -> bool:
+        """Whether a bar's worst price is its close, so that nothing depends on which of the two the oracle shows."""
+        market = self.market
+        same = (market.low[1:, 0] == market.close[1:, 0]) & (market.high[1:, 1] == market.close[1:, 1])
+        return bool(same.all())
+
 
 def stressed_market(
     scenario: Scenario, paths: Mapping[Asset, ScenarioPath], pair: Pair, *, numeraire: Asset, lead: timedelta

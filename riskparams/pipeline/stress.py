@@ -217,11 +217,7 @@ def _rows(job: StressJob, scenario: Scenario, lending: _Lending | None, sets: Se
     for one in sets:
         refused, losses = reason or one.refused, None
         if market and lending and one.parameters and not refused:
-            losses = {
-                (feedback, band): lending.loss(market, one.parameters, feedback=feedback, intrabar=band)
-                for feedback in (True, False)
-                for band in Intrabar
-            }
+            losses = _bands(lending, market, one.parameters)
         rows.append(
             StressRow(
                 pair=pair,
@@ -234,6 +230,18 @@ def _rows(job: StressJob, scenario: Scenario, lending: _Lending | None, sets: Se
             )
         )
     return rows
+
+
+def _bands(lending: _Lending, market: StressedMarket, parameters: Parameters) -> dict[tuple[bool, Intrabar], StressLoss]:
+    """Return the losses by (feedback, intrabar); the two bands are one where lows are closes."""
+    found = {}
+    for feedback in (True, False):
+        worst = lending.loss(market, parameters, feedback=feedback, intrabar=Intrabar.WORST)
+        best = worst
+        if not market.lows_are_closes:
+            best = lending.loss(market, parameters, feedback=feedback, intrabar=Intrabar.BEST)
+        found[feedback, Intrabar.WORST], found[feedback, Intrabar.BEST] = worst, best
+    return found
 
 
 def _origins(job: StressJob, paths: Mapping[Asset, ScenarioPath]) -> str:

@@ -50,8 +50,8 @@ def _books(found: StressRun) -> Table:
         f"{1e4 * found.fund:g} bp of what they owe at the start.",
         "Liquidators act where it pays, and sell into the volume named; where none is known, sales move no price.",
         NOTE,
-        "Losses are bad debt and what is left at the end, debt above collateral. Other columns are those of the worst price "
-        "within a bar, with feedback.",
+        "A loss is bad debt and what is left at the end, debt above collateral; it is given from and to, as the oracle shows a "
+        "bar's low or its close, and earlier is not always dearer. The other columns are those of the low, with feedback.",
     ]
     header = ["pair", "parameters", "LTV / threshold / bonus", "debt", "fund", "volume a day", "daily sigma"]
     return f"{found.study.name} under stress, prices to {iso(found.as_of)}", header, rows, words
@@ -67,15 +67,15 @@ def _terms(each: StressedSet) -> str:
 def _scenario(title: str, rows: list[StressRow], fund: float) -> Table:
     header = [
         "pair", "parameters", "prices", "fall", "accounts", "written off", "liquidated", "bad debt", "bp", "left at end",
-        "stuck hours", "loss: bp, best to worst", "of fund", "no feedback: liquidated", "bp", "of fund",
+        "stuck hours", "loss: bp", "of fund", "no feedback: liquidated", "bp", "of fund",
     ]  # fmt: skip
     return title, header, [[str(row.pair), row.parameters, *_losses(row, fund)] for row in rows], []
 
 
 def _losses(row: StressRow, fund: float) -> list[str]:
     assert row.losses is not None
-    worst, best = (row.losses[True, band] for band in (Intrabar.WORST, Intrabar.BEST))
-    without = row.losses[False, Intrabar.WORST]
+    worst, without = (row.losses[feedback, Intrabar.WORST] for feedback in (True, False))
+    band = sorted(loss.bps(loss.loss) for loss in (worst, row.losses[True, Intrabar.BEST]))
     return [
         row.prices,
         f"{row.fall:.1%}",
@@ -86,7 +86,7 @@ def _losses(row: StressRow, fund: float) -> list[str]:
         f"{worst.bps(worst.bad_debt):,.1f}",
         f"{worst.deficit:,.0f}",
         f"{worst.stuck_hours:,.0f}",
-        f"{best.bps(best.loss):,.1f} to {worst.bps(worst.loss):,.1f}",
+        f"{band[0]:,.1f} to {band[1]:,.1f}",
         f"{worst.loss / (fund * worst.debt):.0%}",
         f"{without.liquidated:,.0f}",
         f"{without.bps(without.loss):,.1f}",
