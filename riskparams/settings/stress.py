@@ -7,9 +7,10 @@ from datetime import timedelta
 from difflib import get_close_matches
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from riskparams.backtest.scenario_files import load_scenarios
+from riskparams.backtest.scenarios import Window
 from riskparams.settings.fields import Duration, Section, Span
 
 
@@ -24,6 +25,17 @@ def _known(value: object) -> object:
             advice = f"did you mean {near[0]!r}?" if near else f"known ones are {', '.join(known)}"
             raise ValueError(f"there is no scenario {name!r}: {advice}")
     return list(dict.fromkeys(value))
+
+
+def _on_record(stands_for: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the stand-ins; raise `ValueError` for one whose asset fell in no window on record."""
+    if stands_for:
+        windows = (one.event for one in load_scenarios().values() if isinstance(one.event, Window))
+        known = sorted({str(asset) for window in windows for asset in window.falls})
+        for asset, other in stands_for.items():
+            if other not in known:
+                raise ValueError(f"{asset} stands for {other}, of which no fall is on record: choose among {', '.join(known)}")
+    return stands_for
 
 
 class StressSection(Section):
@@ -42,4 +54,4 @@ class StressSection(Section):
     settling: Duration = timedelta(hours=24)
     accounts: Annotated[int, Field(ge=10, le=1_000_000)] | None = None
     heartbeat: Span = timedelta(hours=24)
-    stands_for: Mapping[str, str] = {}
+    stands_for: Annotated[Mapping[str, str], AfterValidator(_on_record)] = {}

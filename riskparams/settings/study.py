@@ -270,9 +270,12 @@ class Study(Section):
             raise ValueError(
                 f"history.collateral {self.history.collateral} is that of no pair: name the asset the accounts pledge"
             )
+        assets = {self.model.reference, *(p.collateral for p in self.pairs), *(p.debt for p in self.pairs)}
+        odd = sorted(set(self.stress.stands_for) - assets)
+        if odd:
+            raise ValueError(f"stress.stands_for names {', '.join(odd)}, in no pair and not the reference: remove it")
         if self.prices.files:
-            wanted = {self.model.reference, *(p.collateral for p in self.pairs), *(p.debt for p in self.pairs)}
-            missing = sorted(wanted - set(self.prices.files) - {self.prices.numeraire})
+            missing = sorted(assets - set(self.prices.files) - {self.prices.numeraire})
             if missing:
                 raise ValueError(f"[prices.files] names no file for {', '.join(missing)}: add one or drop the pair")
         return self

@@ -183,6 +183,8 @@ def test_another_seed_draws_other_borrowers(found: StressRun, tmp_path: Path) ->
         ('lead = "soon"', "'soon' is not a duration"),
         ('heartbeat = "0s"', "above 0"),
         ("found = 0.01", "did you mean 'fund'"),
+        ('stands_for = { ALPHA = "EMBER" }', "ALPHA stands for EMBER, of which no fall is on record: choose among AAVE, BTC"),
+        ('stands_for = { WBTC = "BTC" }', "stress.stands_for names WBTC, in no pair"),
     ],
 )
 def test_a_fault_in_the_section_is_named(stress: str, said: str, tmp_path: Path) -> None:
