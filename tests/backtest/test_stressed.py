@@ -171,6 +171,17 @@ def test_a_deeper_gap_never_costs_less(gaps: list[float], feedback: bool, panel:
     assert more.liquidated + more.bad_debt >= less.liquidated + less.bad_debt - noise
 
 
+def test_what_is_left_at_the_end_is_debt_above_collateral(panel: PricePanel, borrowers: Borrowers) -> None:
+    still = Cohort(top_up_hazard=0.0, relever_hazard=0.0)
+    nobody = LiquidationRules(liquidators=Liquidators(gas=0.0, margin=0.9))
+    found = stress_loss(stressed(shock(gap=0.6), panel), TERMS, borrowers, nobody, cohort=still, oracle=OracleRules())
+    owed, left = TERMS.max_ltv * borrowers.utilisation * borrowers.size, 0.4 * borrowers.size
+    assert found.deficit == pytest.approx(np.maximum(owed - left, 0).sum(), rel=1e-9)
+    assert (found.bad_debt, found.liquidated) == (0, 0)
+    assert found.debt == pytest.approx(owed.sum())
+    assert found.loss == found.deficit
+
+
 def test_where_lows_are_closes_both_bands_are_one(panel: PricePanel, borrowers: Borrowers) -> None:
     market = stressed(shock(gap=0.3), panel)
     assert market.lows_are_closes
