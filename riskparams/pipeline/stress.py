@@ -137,17 +137,18 @@ class _Lending:
 
 def pair_stress(job: StressJob) -> PairStress:
     """Return what the scenarios do to one pair, and the gaps that would cost the fund."""
-    asked: dict[str, Parameters | None] = {"current": job.task.current, "proposed": job.section.judged()}
-    asked = {name: parameters for name, parameters in asked.items() if parameters}
+    recommended: Parameters | None = None
     described: Mapping[str, object] = {}
     refusal = ""
     try:
         found = PairPolicy(job.task)(job.panel)
-        asked, described = {"recommended": found.parameters, **asked}, found.provenance
+        recommended, described = found.parameters, found.provenance
     except (GuardrailError, InsufficientData, ModelError) as error:
-        asked, refusal = {"recommended": None, **asked}, str(error)
+        refusal = str(error)
+    given = {"current": job.task.current, "proposed": job.section.judged()}
+    asked = {"recommended": recommended, **{name: one for name, one in given.items() if one}}
     sets = [
-        StressedSet(name=name, parameters=one, refused="" if one and one.max_ltv > 0 else NO_LOANS if one else refusal)
+        StressedSet(name=name, parameters=one, refused=refusal if one is None else NO_LOANS if one.max_ltv <= 0 else "")
         for name, one in asked.items()
     ]
     lending = None
