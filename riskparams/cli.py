@@ -249,6 +249,32 @@ def coverage(
 
 
 @app.command()
+def stress(
+    study: StudyArgument,
+    prices: PricesOption = None,
+    as_of: AsOfOption = None,
+    seed: SeedOption = None,
+    workers: WorkersOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Put a study's borrowers through named windows and assumed shocks; find the gap that costs the fund. Nothing is written.
+
+    Example: riskparams stress sample
+    """
+    from riskparams.pipeline.stress import run_stress
+    from riskparams.pipeline.stress_tables import stress_tables
+
+    question = _study(study)
+    panel = _prices(question, prices)
+    found = run_stress(question, panel, as_of=_moment(as_of), seed=seed, executor=_executor(workers))
+    if json:
+        _print_json({"schema_version": 1, **found.to_dict()})
+        return
+    _print_label(found.simulated)
+    _print_tables(stress_tables(found))
+
+
+@app.command()
 def recompute(
     study: StudyArgument,
     prices: PricesOption = None,
@@ -353,76 +379,28 @@ def _print_run(record: RunRecord, out: Path, json: bool) -> None:
 
 
 def _print_parameters(record: RunRecord) -> None:
+    from riskparams.pipeline.run_tables import parameter_table
+
     _print_label(record.panel.simulated)
-    data = record.evidence.data
-    print(f"{record.study.name} as of {data['study']['as_of']}, intervals of two Monte-Carlo errors")
-    rows = []
-    for pair in data["pairs"]:
-        ours, live = pair["recommended"], pair["current"]
-        at_live = ours["liquidation_threshold_at_current_bonus"]
-        rows.append(
-            [
-                pair["pair"],
-                *(_interval(ours[name]) for name in ("haircut", "liquidation_threshold")),
-                f"{at_live['value']:.1%}" if at_live else "-",
-                _interval(ours["max_ltv"]),
-                f"{ours['liquidation_bonus']['value']:.1%}",
-                f"{live['max_ltv']:.1%} / {live['liquidation_threshold']:.1%} / {live['liquidation_bonus']:.1%}"
-                if live
-                else "not listed",
-                ", ".join(pair["flags"]) or "-",
-            ]
-        )
-    header = ["pair", "haircut", "threshold", "at live bonus", "max LTV", "bonus", "live LTV / threshold / bonus", "flags"]
+    title, header, rows = parameter_table(record)
+    print(title)
     _print_table(header, rows)
 
 
 def _print_backtest(record: RunRecord) -> None:
-    data = record.evidence.data
-    tests = [(pair["pair"], pair["backtest"]) for pair in data["pairs"]] + [("all pairs", data["pooled"])]
-    shown = ("liquidation_frequency", "false_liquidation_share", "shortfall_bps", "penalty_paid", "capital_efficiency")
-    rows = []
-    for name, tested in tests:
-        for side, metrics in (tested or {"sets": {}})["sets"].items():
-            rows.append([name, side, *(_metric(metrics[metric]) for metric in shown)])
-    pooled = data["pooled"]
-    if pooled is None:
+    from riskparams.pipeline.run_tables import backtest_tables
+
+    tables = backtest_tables(record)
+    if not tables:
         print("no parameters could be replayed")
-        return
-    print(f"backtest {pooled['start'][:10]} to {pooled['end'][:10]}, 95 % intervals from blocks of days")
-    _print_table(
-        ["pair", "parameters", "liquidations / year", "false share", "shortfall bp", "penalty / year", "mean max LTV"], rows
-    )
-    coverage = pooled["coverage"]
-    if coverage:
-        print(f"\ntrigger coverage: {coverage['triggers']:,} triggers on {coverage['trigger_days']} independent days")
-        _print_table(
-            ["level", "target", "missed", "interval", "worst day"],
-            [
-                [f"{level:.1%}", f"{target:.1%}", f"{share:.2%}", f"{low:.2%} to {high:.2%}", f"{day or '-'}"]
-                for level, target, share, low, high, day in zip(
-                    *(coverage[key] for key in ("levels", "target", "miss_share", "low", "high", "worst_day")), strict=True
-                )
-            ],
-        )
+    for number, (title, header, rows) in enumerate(tables):
+        print(f"\n{title}" if number else title)
+        _print_table(header, rows)
 
 
 def _print_label(simulated: bool) -> None:
     if simulated:
         print("SIMULATED prices: an example, not advice")
-
-
-def _interval(number: Mapping[str, Any]) -> str:
-    return f"{number['value']:.1%} [{number['low']:.1%}, {number['high']:.1%}]"
-
-
-def _metric(metric: Mapping[str, Any]) -> str:
-    if metric["point"] is None:
-        return "-"
-    if metric["point"] == 0 and metric["high"] is None:
-        return "0 (none seen)"
-    low, high = (f"{metric[key]:.3g}" if metric[key] is not None else "-" for key in ("low", "high"))
-    return f"{metric['point']:.3g} [{low}, {high}]"
 
 
 def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -229,7 +229,7 @@ def test_volume_may_be_missing_and_is_then_said(
 
 
 def test_help_has_an_example_for_every_command() -> None:
-    commands = ("demo", "run", "check", "inspect", "recommend", "backtest", "recompute")
+    commands = ("demo", "run", "check", "inspect", "recommend", "backtest", "stress", "recompute")
     listed = subprocess.run(
         [sys.executable, "-m", "riskparams.cli", "--help"], capture_output=True, text=True, check=True
     ).stdout

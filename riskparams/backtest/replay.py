@@ -145,7 +145,10 @@ class EventLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacktestResult:
-    """What happened to a book: daily totals, each liquidation, and all that is needed to repeat it."""
+    """What happened to a book: daily totals, each liquidation, and all that is needed to repeat it.
+
+    `last_deficit` is the sum of debt above collateral at the last close: loss that is not yet realised.
+    """
 
     name: str
     opened: int  # close of the bar at which the book opened
@@ -154,6 +157,7 @@ class BacktestResult:
     accounts: int
     daily: DailyTotals
     events: EventLog
+    last_deficit: float
     rules: LiquidationRules
     cohort: Cohort
     book_seed: int
@@ -283,6 +287,7 @@ def replay(
             debt=whole[:, engine.DEBT].copy(),
             **dict(zip(EVENT_COLUMNS, values.T.copy(), strict=True)),
         ),
+        last_deficit=float(deficit[-1]),
         rules=rules,
         cohort=cohort,
         book_seed=accounts.seed,

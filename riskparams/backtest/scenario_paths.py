@@ -93,7 +93,8 @@ def scenario_paths(
     `pegged` assets follow no beta and no gap: they are held flat unless a fall or a depeg names them. A gap leaves the
     `spared` ones alone too, such as the debt of a pair in which the collateral gaps; a co-crash spares nobody. Betas
     see the panel that is handed in and nothing later; a window may lie after its end, and is then a stress drawn from a
-    later record. On an exchange calendar, bars that are drawn follow each other without sessions.
+    later record. Simulated prices replay no window: it did not happen in them. On an exchange calendar, bars that are
+    drawn follow each other without sessions.
     """
     if lead < _NONE or settling < _NONE:
         raise ConfigError(f"lead is {lead} and settling {settling}: expected durations, 0 or more")
@@ -148,7 +149,7 @@ def _in_window(
     window: Window, panel: PricePanel, asset: Asset, *, reference: Asset, pegged: Collection[Asset]
 ) -> ScenarioPath | Skipped:
     candles = panel[asset]
-    replayed = _replayed(candles, window)
+    replayed = None if panel.simulated else _replayed(candles, window)
     if replayed is not None:
         return ScenarioPath(candles=replayed, origin=Origin.REPLAYED)
     time = _grid(panel, window)
@@ -159,9 +160,9 @@ def _in_window(
         return ScenarioPath(candles=_drawn(panel, asset, time, np.ones(len(time))), origin=Origin.HELD)
     if reference not in window.falls:
         span = f"{day(int(candles.time[0]))} to {day(int(candles.time[-1]))}"
-        return Skipped(
-            f"its prices, {span}, do not cover the window in one piece, and no fall of {asset} or {reference} is on record"
-        )
+        prices = "its prices are simulated" if panel.simulated else f"its prices, {span}, do not cover the window in one piece"
+        found = asset if asset == reference else f"{asset} or {reference}"
+        return Skipped(f"{prices}, and no fall of {found} is on record")
     fall, slope = window.falls[reference], _floored_beta(panel, asset, reference)
     factors = _falling(time, fall, scaled_drop(fall.drop, slope))
     return ScenarioPath(candles=_drawn(panel, asset, time, factors), origin=Origin.SCALED, beta=slope)
@@ -214,9 +215,9 @@ def _shocked(
     elif asset not in pegged and asset not in spared:
         drop = shock.gap
     away, frozen, calm = (
-        _bars(time, panel.bar) for time in (depeg.duration if depeg else _NONE, shock.oracle_frozen, settling)
+        bars_of(time, panel.bar) for time in (depeg.duration if depeg else _NONE, shock.oracle_frozen, settling)
     )
-    hit = max(1, _bars(lead, panel.bar))
+    hit = bar_of_shock(lead, panel.bar)
     factors = np.ones(hit + max(away, frozen) + calm + 1)
     factors[hit : hit + away if recovers else None] = 1.0 - drop
     time = panel.last + panel.bar * np.arange(len(factors), dtype=np.int64)
@@ -224,7 +225,17 @@ def _shocked(
     return ScenarioPath(candles=_drawn(panel, asset, time, factors), origin=origin, beta=slope)
 
 
-def _bars(duration: timedelta, bar: int) -> int:
+def bar_of_shock(lead: timedelta, bar: int) -> int:
+    """Return the bar of a path at whose close a shock strikes: after `lead`, and never the first, at which positions open.
+
+    >>> bar_of_shock(timedelta(hours=24), 3_600_000_000_000), bar_of_shock(timedelta(0), 3_600_000_000_000)
+    (24, 1)
+    """
+    return max(1, bars_of(lead, bar))
+
+
+def bars_of(duration: timedelta, bar: int) -> int:
+    """Return how many bars of `bar` nanoseconds it takes to cover a duration."""
     return int(np.ceil(duration / timedelta(microseconds=1) * 1000 / bar - 1e-9))
 
 

@@ -119,6 +119,17 @@ class Scenario:
     facts: tuple[Fact, ...]
     event: Window | Shock
 
+    def with_stand_ins(self, stands_for: Mapping[Asset, Asset]) -> Scenario:
+        """Return the window in which an asset without a fall of its own takes that of the asset it stands for.
+
+        A shock, which names no asset, is returned as it is.
+        """
+        if isinstance(self.event, Shock):
+            return self
+        falls = self.event.falls
+        lent = {asset: falls[other] for asset, other in stands_for.items() if other in falls and asset not in falls}
+        return replace(self, event=replace(self.event, falls={**falls, **lent}))
+
     def sized(self, drop: float) -> Scenario:
         """Return the same shock with another drop, as reverse stress asks for; a window has the size it had.
 

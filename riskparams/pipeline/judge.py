@@ -13,7 +13,7 @@ from riskparams.backtest.borrower_outcomes import DailyFalls, borrower_outcomes
 from riskparams.backtest.liquidation import Intrabar
 from riskparams.backtest.market import pair_market
 from riskparams.backtest.metrics import compare, measure
-from riskparams.backtest.positions import draw_borrowers
+from riskparams.backtest.positions import Borrowers, Cohort, draw_borrowers
 from riskparams.backtest.procyclicality import Procyclicality, procyclicality
 from riskparams.backtest.replay import BacktestResult, replay
 from riskparams.backtest.schedule import ParameterSchedule, PublishedDrops
@@ -22,6 +22,7 @@ from riskparams.backtest.walk_forward import refit_dates, walk_forward
 from riskparams.errors import ConfigError, InsufficientData
 from riskparams.parameters.policy import PairPolicy, PairTask
 from riskparams.parameters.recommend import Recommendation
+from riskparams.parameters.risk_parameters import ObservedParameters, RiskParameters
 from riskparams.prices.panel import Calendar, PricePanel
 from riskparams.proposals.evidence import TestedPair
 from riskparams.returns import pair_candles
@@ -104,12 +105,11 @@ def _judge(job: PairJob, headline: Recommendation, history: Sequence[tuple[int, 
     if proposed:
         schedules["proposed"] = ParameterSchedule.constant(proposed, begin)
     rules, cohort = job.study.rules(job.panel.bar), job.study.cohort()
-    key = np.random.SeedSequence([job.task.seed, crc32(b"book"), crc32(str(job.task.pair).encode())])
     first = next((found.parameters for _, found in history if found.parameters.max_ltv > 0), None)
     opening = current if current and current.max_ltv > 0 else first
     if opening is None:
         return PairOutcome(recommendation=headline, history=tuple(history))
-    borrowers = draw_borrowers(cohort, job.study.backtest.accounts, opening, np.random.default_rng(key))
+    borrowers = pair_borrowers(cohort, job.study.backtest.accounts, opening, job.task)
     bar = job.panel.bar
     if job.panel.calendar is Calendar.EXCHANGE:  # a session stands for its share of the year
         bar = int(np.diff(candles.time).mean())
@@ -139,6 +139,12 @@ def _judge(job: PairJob, headline: Recommendation, history: Sequence[tuple[int, 
         best_intrabar=bands[Intrabar.BEST],
         coverage=coverage,
     )
+
+
+def pair_borrowers(cohort: Cohort, accounts: int, opening: RiskParameters | ObservedParameters, task: PairTask) -> Borrowers:
+    """Return the borrowers of a pair, drawn at the parameters they open under from the stream of its seed and name."""
+    key = np.random.SeedSequence([task.seed, crc32(b"book"), crc32(str(task.pair).encode())])
+    return draw_borrowers(cohort, accounts, opening, np.random.default_rng(key))
 
 
 def _schedule(history: Sequence[tuple[int, Recommendation]]) -> ParameterSchedule:

@@ -68,7 +68,7 @@ def identify(study: Study, panel: PricePanel, *, seed: int) -> tuple[str, dict[s
     """Return a run's id and its settings; `panel` is already cut at the as-of date."""
     settings = study.model_dump(mode="json")
     settings["study"].pop("as_of")
-    for section in ("coverage", "history"):  # asked by other commands; they change nothing here
+    for section in ("coverage", "history", "stress"):  # asked by other commands; they change nothing here
         settings.pop(section)
     settings["study"]["seed"] = seed
     hashes = {str(asset): digest for asset, digest in sorted(panel.sha256.items())}

@@ -2,6 +2,7 @@
 
 from riskparams.settings.fields import parse_moment
 from riskparams.settings.history import HistorySection
+from riskparams.settings.stress import StressSection
 from riskparams.settings.study import CoverageSection, PairSection, Study, load_study
 
-__all__ = ["CoverageSection", "HistorySection", "PairSection", "Study", "load_study", "parse_moment"]
+__all__ = ["CoverageSection", "HistorySection", "PairSection", "StressSection", "Study", "load_study", "parse_moment"]

@@ -26,6 +26,7 @@ from riskparams.prices.candles import Stamp
 from riskparams.prices.panel import Calendar
 from riskparams.settings.fields import Duration, Fraction, Moment, Section, Span
 from riskparams.settings.history import HistorySection
+from riskparams.settings.stress import StressSection
 from riskparams.tails.gpd import TailSpec
 from riskparams.terms import Asset, Pair
 
@@ -229,6 +230,7 @@ class Study(Section):
     backtest: BacktestSection | None = None
     coverage: CoverageSection = CoverageSection()
     history: HistorySection | None = None
+    stress: StressSection = StressSection()
     pairs: Annotated[list[PairSection], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -268,9 +270,12 @@ class Study(Section):
             raise ValueError(
                 f"history.collateral {self.history.collateral} is that of no pair: name the asset the accounts pledge"
             )
+        assets = {self.model.reference, *(p.collateral for p in self.pairs), *(p.debt for p in self.pairs)}
+        odd = sorted(set(self.stress.stands_for) - assets)
+        if odd:
+            raise ValueError(f"stress.stands_for names {', '.join(odd)}, in no pair and not the reference: remove it")
         if self.prices.files:
-            wanted = {self.model.reference, *(p.collateral for p in self.pairs), *(p.debt for p in self.pairs)}
-            missing = sorted(wanted - set(self.prices.files) - {self.prices.numeraire})
+            missing = sorted(assets - set(self.prices.files) - {self.prices.numeraire})
             if missing:
                 raise ValueError(f"[prices.files] names no file for {', '.join(missing)}: add one or drop the pair")
         return self
