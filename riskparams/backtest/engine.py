@@ -7,8 +7,6 @@ that changes no event (`blocks` empty looks at every account in every bar, and t
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
@@ -18,7 +16,6 @@ from riskparams.backtest.asleep import (
     RELEVER_WAIT,
     REOPEN_AT,
     SURE_FROM,
-    TOP_UP_DRAWS,
     TOP_UP_WAIT,
     UNHEALTHY,
     OwnerNumbers,
@@ -28,356 +25,56 @@ from riskparams.backtest.asleep import (
     wake,
     worst_fall,
 )
-from riskparams.backtest.fills import (
-    MARKET,
-    ORACLE,
-    OWED,
-    WORST,
-    WORST_OWED,
-    Auction,
-    Fill,
-    RuleNumbers,
-    Seen,
-    bid,
-    called,
-    largest,
-    offered,
-    seen,
-)
+from riskparams.backtest.fills import MARKET, ORACLE, OWED, WORST, WORST_OWED, RuleNumbers, Seen, largest, offered
 from riskparams.backtest.impact import DepthArrays
 from riskparams.backtest.kernels import displaced, displacement, health_factor, uniform, waiting_bars
-from riskparams.terms import BoolArray, FloatArray, IntArray
-
-# columns of the daily table
-POSITION_HOURS, DEBT_HOURS, COLLATERAL_HOURS, EPISODES, LIQUIDATIONS, JUDGED, FALSE, RECOVERED = range(8)
-REPAID, SEIZED, PENALTY, PROTOCOL_FEE, BAD_DEBT, SLIPPAGE, PROFIT, STUCK_HOURS, INSOLVENT_HOURS = range(8, 17)
-COLUMNS = 17
-
-# columns of the event table: whole numbers, then values
-BAR, ACCOUNT, COLLATERAL, DEBT = range(4)
-HEALTH, EVENT_REPAID, EVENT_SEIZED, ORACLE_PRICE, MARKET_PRICE, DEBT_PRICE_RATIO, EVENT_FEE = range(7)
-EVENT_SLIPPAGE, EVENT_COSTS, EVENT_PROFIT, EVENT_BAD_DEBT, EVENT_DEFICIT, JUDGED_FALSE = range(7, 13)
-EVENT_VALUES = 13
-
-TOP_UP, RELEVER = 1, 2  # subsystems with draws of their own
-NEVER = -(2**62)
-FOREVER = 2**62
-ROUNDING = 1e-12  # what a liquidation leaves of an asset is nothing below this share of what was there
-GUARD = 0.05  # how much further, in logs, liquidations may push a price before the sleeping accounts are looked at again
-
-
-# kinds of quotes, flags and costs of a bar
-CLOSE, LOW, HIGH, GROWTH = range(4)
-FROZEN, CHECKED, HALTED, IS_JUDGED = range(4)
-GAS, DEPTH = range(2)
-
-# what is known of an asset's market and feed
-PUBLISHED, SOLD, STAYS, FADES, SHIFT, FLOOR, LOWEST = range(7)
-ANCHOR, ANCHOR_OWED, ANCHOR_THRESHOLD, IS_HELD, IS_OWED = range(7, 12)  # see `worst_fall`
-
-
-class Bars(NamedTuple):
-    """The market and its conditions, by bar."""
-
-    time: IntArray
-    quotes: FloatArray  # (bars, 4, assets): close, what the oracle may show at worst (low, high), growth of debt
-    flags: BoolArray  # (bars, 4): the oracle is frozen, health is checked, all is halted, the following week is known
-    costs: FloatArray  # (bars, 2): multiples of gas and of depth
-    day: IntArray  # from 0
-    row: IntArray  # of the parameters in force
-    hours: float  # of one bar
-    judgement: int  # nanoseconds a liquidated position is followed, as if it had not been
-
-
-class Terms(NamedTuple):
-    """Risk parameters, (rows, assets)."""
-
-    max_ltv: FloatArray
-    threshold: FloatArray
-    bonus: FloatArray
-
-
-class Accounts(NamedTuple):
-    """`PositionBook`, as arrays; the debt of an account with a `utilisation` above 0 is its make-up."""
-
-    collateral: FloatArray
-    debt: FloatArray
-    utilisation: FloatArray
-    size: FloatArray
-    seed: int
-
-
-class OracleNumbers(NamedTuple):
-    """`OracleRules`, as numbers."""
-
-    deviation: FloatArray  # (assets,)
-    heartbeat: int
-    delay: int  # bars
-    stale: int
-
-
-class State(NamedTuple):
-    """What changes while a replay runs; every array is written to."""
-
-    collateral: FloatArray  # quantities, (accounts, assets)
-    debt: FloatArray  # before growth
-    ledger: IntArray  # (accounts, 10), in the columns named above; -1 where an account is not due, or not closed
-    auction: FloatArray  # (accounts in auctions, 2): the price it began with, what is due to the keeper who began it
-    sums: FloatArray  # over accounts that owe: their number, collateral and debt, (3, assets)
-    events: IntArray  # how many have been written, (1,)
-    price: FloatArray  # the price table of the bar, (5, assets)
-    way: FloatArray  # published prices on their way to the market, (delay + 1, assets)
-    way_time: IntArray  # when they were published; the last row is that of the newest, (delay + 2, assets)
-    feed: FloatArray  # (12, assets), in the rows named above; shifts are in logs and at most 0
-    health: FloatArray  # of each account at the anchors; 0 where it has changed since
-    readable: FloatArray  # the least and greatest price published or on its way, (2, assets)
-
-
-def fresh_state(accounts: Accounts, oracle: OracleNumbers, *, auction: bool) -> State:
-    """Return the state before the first bar: accounts hold and owe what is given, nothing is due."""
-    n, assets = accounts.collateral.shape
-    ledger = np.zeros((n, 10), np.int64)
-    ledger[:, [BUSY, REOPEN_AT, SURE_FROM]] = -1
-    ledger[:, [UNHEALTHY, AUCTION_FROM]] = NEVER
-    return State(
-        collateral=accounts.collateral.copy(),
-        debt=accounts.debt.copy(),
-        ledger=ledger,
-        auction=np.zeros((n if auction else 1, 2)),
-        sums=np.zeros((3, assets)),
-        events=np.zeros(1, np.int64),
-        price=np.ones((5, assets)),
-        way=np.ones((oracle.delay + 1, assets)),
-        way_time=np.zeros((oracle.delay + 2, assets), np.int64),
-        feed=np.zeros((12, assets)),
-        health=np.zeros(n),
-        readable=np.ones((2, assets)),
-    )
-
-
-@njit(cache=True, nogil=True)
-def count_account(state: State, i: int, times: float) -> None:
-    """Add account i to the sums, if it owes; -1 takes it out."""
-    collateral, debt, owes = state.collateral, state.debt, False
-    for a in range(debt.shape[1]):
-        owes = owes or debt[i, a] > 0.0
-    if owes:
-        for a in range(debt.shape[1]):
-            state.sums[0, a] += times
-            state.sums[1, a] += times * collateral[i, a]
-            state.sums[2, a] += times * debt[i, a]
-
-
-@njit(cache=True, nogil=True)
-def scale_row(target: FloatArray, source: FloatArray, i: int, factor: float) -> None:
-    """Set row i of the target to that of the source times a factor."""
-    for a in range(target.shape[1]):
-        target[i, a] = source[i, a] * factor
-
-
-@njit(cache=True, nogil=True)
-def open_account(i: int, scale: float, state: State, accounts: Accounts, terms: Terms, row: int, price: FloatArray) -> None:
-    """Open managed account i with its make-up, `scale` times as large, and the debt its owner wants."""
-    start = look(i, accounts.collateral, accounts.debt, price, terms, row, accounts.utilisation[i])
-    if scale == 0.0:
-        scale = accounts.size[i] / start.collateral
-    scale_row(state.collateral, accounts.collateral, i, scale)
-    scale_row(state.debt, accounts.debt, i, scale * start.wanted / start.debt)
-    state.ledger[i, REOPEN_AT] = -1
-    count_account(state, i, 1.0)
-
-
-@njit(cache=True, nogil=True)
-def look(i: int, collateral: FloatArray, debt: FloatArray, price: FloatArray, terms: Terms, row: int, own: float) -> Seen:
-    """Return account i as the oracle shows it."""
-    return seen(i, collateral, debt, price, ORACLE, OWED, terms.threshold, terms.max_ltv, row, own)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def wants(now: Seen, owners: OwnerNumbers) -> int:
-    """Return what the owner of an account wants: 0 to top up, 1 to relever, -1 to leave it as it is."""
-    health = health_factor(now.debt, now.backing)
-    if health < owners.top_up_below and now.wanted < now.debt:
-        return 0
-    return 1 if now.wanted > now.debt and (health > owners.relever_above or now.debt < now.wanted / 2) else -1
-
-
-@njit(cache=True, nogil=True)
-def owner_acts(
-    i: int, now: Seen, state: State, accounts: Accounts, terms: Terms, row: int, price: FloatArray, owners: OwnerNumbers
-) -> Seen:
-    """Let the owner of account i top up or relever, if it wants to and its wait is over; return the account after it."""
-    own, side = accounts.utilisation[i], wants(now, owners)
-    if side < 0 or state.ledger[i, TOP_UP_WAIT + side] == 0:
-        return now
-    state.ledger[i, TOP_UP_WAIT + side] -= 1
-    if state.ledger[i, TOP_UP_WAIT + side] > 0:
-        return now
-    state.ledger[i, TOP_UP_DRAWS + side] += 1
-    idle = owners.top_up_idle if side == 0 else owners.relever_idle
-    state.ledger[i, TOP_UP_WAIT + side] = waiting_bars(
-        uniform(accounts.seed, i, TOP_UP + side, state.ledger[i, TOP_UP_DRAWS + side]), idle
-    )
-    count_account(state, i, -1.0)
-    if now.debt > 0.0:
-        scale_row(state.debt, state.debt, i, now.wanted / now.debt)
-    else:
-        start = look(i, state.collateral, accounts.debt, price, terms, row, own)
-        scale_row(state.debt, accounts.debt, i, start.wanted / start.debt)
-    count_account(state, i, 1.0)
-    return look(i, state.collateral, state.debt, price, terms, row, own)
-
-
-@njit(cache=True, nogil=True)
-def kept_health(
-    t: int, i: int, collateral: FloatArray, debt: FloatArray, terms: Terms, row: int, bonus: float, bars: Bars
-) -> bool:
-    """Return whether account i, left alone, would have lived: C >= (1 + b) D while judged, and HF >= 1 at its end."""
-    time, quotes, threshold = bars.time, bars.quotes, terms.threshold
-    s, until = t, bars.time[t] + bars.judgement
-    while True:
-        debt_now, debt_worst, worst, backing = 0.0, 0.0, 0.0, 0.0
-        for a in range(collateral.shape[1]):
-            owed = debt[i, a] * quotes[s, GROWTH, a]
-            debt_now += owed * quotes[s, CLOSE, a]
-            debt_worst += owed * quotes[s, CLOSE if s == t else HIGH, a]
-            worst += collateral[i, a] * quotes[s, CLOSE if s == t else LOW, a]
-            backing += threshold[row, a] * collateral[i, a] * quotes[s, CLOSE, a]
-        if worst < (1 + bonus) * debt_worst:
-            return False
-        if s + 1 >= len(time) or time[s + 1] > until:
-            return health_factor(debt_now, backing) >= 1.0
-        s += 1
-
-
-@njit(cache=True, nogil=True)
-def record_fill(
-    day: FloatArray, values: FloatArray, fill: Fill, health: float, fee: float, profit: float, bad: float, deficit: float
-) -> None:
-    """Write one liquidation into its event row and add it to its day; prices are written by the caller."""
-    values[HEALTH], values[EVENT_REPAID], values[EVENT_SEIZED], values[EVENT_FEE] = health, fill.repaid, fill.seized, fee
-    values[EVENT_SLIPPAGE], values[EVENT_COSTS], values[EVENT_PROFIT] = fill.slippage, fill.costs, profit
-    values[EVENT_BAD_DEBT], values[EVENT_DEFICIT] = bad, deficit
-    day[LIQUIDATIONS] += 1
-    day[REPAID] += fill.repaid
-    day[SEIZED] += fill.seized
-    day[PENALTY] += fill.seized - fill.repaid
-    day[PROTOCOL_FEE] += fee
-    day[BAD_DEBT] += bad
-    day[SLIPPAGE] += fill.slippage
-    day[PROFIT] += profit
-
-
-@njit(cache=True, nogil=True)
-def taken(collateral: FloatArray, debt: FloatArray, i: int, fill: Fill, price: FloatArray) -> None:
-    """Take what a liquidation seizes and repays out of account i."""
-    k, j = fill.collateral, fill.debt
-    if fill.repaid == 0.0:  # a write-off
-        scale_row(collateral, collateral, i, 0.0)
-        return
-    left = collateral[i, k] - fill.seized / price[ORACLE, k]
-    collateral[i, k] = left if left > ROUNDING * collateral[i, k] else 0.0
-    rest = debt[i, j] - fill.repaid / price[OWED, j]
-    debt[i, j] = rest if rest > ROUNDING * debt[i, j] else 0.0
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def liquidate(
-    t: int,
-    i: int,
-    state: State,
-    own: float,
-    bars: Bars,
-    terms: Terms,
-    rules: RuleNumbers,
-    depth: DepthArrays,
-    capital: float,
-    day: FloatArray,
-    whole: IntArray,
-    values: FloatArray,
-) -> float:
-    """Carry out what can be done about account i, which is due or in an auction; return the capital left.
-
-    Several assets may follow each other, largest first, until health is 1 again; what capital and depth do not reach
-    waits for the next bar. The event arrays have room.
-    """
-    row, now = bars.row[t], bars.time[t]
-    collateral, debt, price = state.collateral, state.debt, state.price
-    in_auction = state.ledger[i, AUCTION_FROM] > NEVER
-    gas = rules.gas * bars.costs[t, GAS]
-    worthless = gas / rules.win_probability if rules.liquidators else 0.0
-    seen_now = look(i, collateral, debt, price, terms, row, own)
-    count_account(state, i, -1.0)
-    tries, done = 0, False
-    while not done:
-        tries += 1
-        health = health_factor(seen_now.debt, seen_now.backing)
-        if seen_now.collateral <= worthless and seen_now.debt > seen_now.collateral:  # written off
-            j = largest(debt, i, price[OWED], price, ORACLE)
-            fill = Fill(True, 0, j, 0.0, seen_now.collateral, seen_now.collateral, 0.0, 0.0, 0.0, 0.0, True, False)
-        elif in_auction:
-            auction = Auction(state.ledger[i, AUCTION_FROM], state.auction[i, 0])
-            fill, auction = bid(
-                i, collateral, debt, price, terms.threshold, terms.bonus, row, auction, bars.time[t - 1], now,
-                rules, depth, bars.costs[t, DEPTH], gas, state.feed[SOLD], capital,
-            )  # fmt: skip
-            state.ledger[i, AUCTION_FROM], state.auction[i, 0] = auction.begun, auction.top
-        else:
-            fill = called(
-                i, seen_now, collateral, debt, price, terms.threshold, terms.bonus, row,
-                rules, depth, bars.costs[t, DEPTH], gas, state.feed[SOLD], capital,
-            )  # fmt: skip
-        if not fill.acted:
-            if tries == 1:
-                day[STUCK_HOURS] += bars.hours
-            break
-        k, j, fee, profit, bad = fill.collateral, fill.debt, fill.fee, fill.profit, 0.0
-        false = np.nan
-        if bars.flags[t, IS_JUDGED] and tries == 1:
-            false = 1.0 if kept_health(t, i, collateral, debt, terms, row, terms.bonus[row, k], bars) else 0.0
-            day[JUDGED] += 1
-            day[FALSE] += false
-        if in_auction:
-            fee, profit = fee - state.auction[i, 1], profit + state.auction[i, 1]
-            state.auction[i, 1] = 0.0
-        taken(collateral, debt, i, fill, price)
-        state.feed[SOLD, k] += fill.sold
-        capital -= fill.repaid
-        seen_now = look(i, collateral, debt, price, terms, row, own)
-        if seen_now.debt > 0.0 and seen_now.collateral <= 0.0:
-            bad = seen_now.debt
-            scale_row(debt, debt, i, 0.0)
-            seen_now = look(i, collateral, debt, price, terms, row, own)
-        events = state.events[0]
-        whole[events, BAR], whole[events, ACCOUNT], whole[events, COLLATERAL], whole[events, DEBT] = t, i, k, j
-        values[events, ORACLE_PRICE], values[events, MARKET_PRICE] = price[ORACLE, k], price[MARKET, k]
-        values[events, DEBT_PRICE_RATIO], values[events, JUDGED_FALSE] = price[MARKET, j] / price[ORACLE, j], false
-        record_fill(day, values[events], fill, health, fee, profit, bad, max(0.0, seen_now.debt - seen_now.collateral))
-        state.events[0] += 1
-        done = fill.whole or seen_now.debt <= 0.0
-        if not in_auction and health_factor(seen_now.debt, seen_now.backing) >= 1.0:
-            done = True
-        if not (done or fill.capped):
-            break
-        done = done or tries >= 2 * collateral.shape[1]
-    if done:
-        state.ledger[i, BUSY] = -1
-        if in_auction:
-            state.ledger[i, AUCTION_FROM] = NEVER
-    count_account(state, i, 1.0)
-    return capital
-
-
-@njit(cache=True, nogil=True)
-def with_room(whole: IntArray, values: FloatArray, rows: int) -> tuple[IntArray, FloatArray]:
-    """Return the event arrays, copied to so many rows."""
-    more, more_values = np.empty((rows, 4), np.int64), np.empty((rows, EVENT_VALUES))
-    for row in range(len(whole)):
-        for column in range(4):
-            more[row, column] = whole[row, column]
-        for column in range(EVENT_VALUES):
-            more_values[row, column] = values[row, column]
-    return more, more_values
+from riskparams.backtest.owners import open_account, owner_acts, wants
+from riskparams.backtest.settlement import liquidate, with_room
+from riskparams.backtest.state import (
+    ANCHOR,
+    ANCHOR_OWED,
+    ANCHOR_THRESHOLD,
+    CHECKED,
+    CLOSE,
+    COLLATERAL_HOURS,
+    COLUMNS,
+    DEBT_HOURS,
+    DEPTH,
+    EPISODES,
+    EVENT_VALUES,
+    FADES,
+    FLOOR,
+    FOREVER,
+    FROZEN,
+    GAS,
+    GROWTH,
+    GUARD,
+    HALTED,
+    HIGH,
+    INSOLVENT_HOURS,
+    IS_HELD,
+    IS_OWED,
+    LOW,
+    LOWEST,
+    NEVER,
+    POSITION_HOURS,
+    PUBLISHED,
+    RECOVERED,
+    RELEVER,
+    SHIFT,
+    SOLD,
+    STAYS,
+    STUCK_HOURS,
+    TOP_UP,
+    Accounts,
+    Bars,
+    OracleNumbers,
+    State,
+    Terms,
+    count_account,
+    look,
+)
+from riskparams.terms import FloatArray, IntArray
 
 
 @njit(cache=True, nogil=True)

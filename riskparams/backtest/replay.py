@@ -19,7 +19,7 @@ from riskparams.errors import ConfigError
 from riskparams.terms import DAY, NANOSECONDS, Asset, FloatArray, IntArray, frozen
 
 if TYPE_CHECKING:
-    from riskparams.backtest.engine import Terms
+    from riskparams.backtest.state import Terms
     from riskparams.backtest.fills import RuleNumbers
 
 EPISODE_GAP = DAY  # a liquidation episode ends once the health factor has held at 1 or more for this long
@@ -188,7 +188,7 @@ def replay(
     them; the history already holds the impact of the liquidations of its day. `skip` leaves out blocks of bars in which
     nothing can happen to an account; that changes no event.
     """
-    from riskparams.backtest import engine
+    from riskparams.backtest import engine, state
     from riskparams.backtest.asleep import OwnerNumbers
 
     window = slice(
@@ -212,7 +212,7 @@ def replay(
     first_day = (int(time[1]) - 1) // DAY
     day = np.maximum((time - 1) // DAY - first_day, 0)
     worst = rules.intrabar is Intrabar.WORST
-    bars = engine.Bars(
+    bars = state.Bars(
         time=time,
         quotes=np.stack(
             [
@@ -230,14 +230,14 @@ def replay(
         hours=hours,
         judgement=JUDGEMENT,
     )
-    positions = engine.Accounts(  # copies, since an array that is read-only is another type to the compiler
+    positions = state.Accounts(  # copies, since an array that is read-only is another type to the compiler
         collateral=np.array(accounts.collateral),
         debt=np.array(accounts.debt),
         utilisation=np.array(accounts.utilisation),
         size=np.array(accounts.size),
         seed=accounts.seed,
     )
-    feed = engine.OracleNumbers(
+    feed = state.OracleNumbers(
         np.array([oracle.by_asset.get(asset, oracle.deviation) for asset in market.assets]),
         oracle.heartbeat_nanoseconds,
         oracle.delay_bars,
@@ -257,7 +257,7 @@ def replay(
             log1p(-cohort.relever_chance(hours)),
             cohort.reopen_nanoseconds,
         ),
-        engine.fresh_state(positions, feed, auction=rules.auction is not None),
+        state.fresh_state(positions, feed, auction=rules.auction is not None),
         np.array(BLOCKS if skip else (), dtype=np.int64),
     )
     days = int(day[-1]) + 1
@@ -265,7 +265,7 @@ def replay(
     np.maximum.at(largest_deficit, day[1:], deficit[1:])
     bar_hours = np.full(len(time) - 1, hours)
     lent = terms.max_ltv.max(axis=1)[rows[1:]]
-    order = np.lexsort((whole[:, engine.ACCOUNT], whole[:, engine.BAR]))
+    order = np.lexsort((whole[:, state.ACCOUNT], whole[:, state.BAR]))
     whole, values = whole[order].astype(np.int64), values[order]
     return BacktestResult(
         name=name,
@@ -281,10 +281,10 @@ def replay(
             **dict(zip(DAILY_COLUMNS, table.T.copy(), strict=True)),
         ),
         events=EventLog(
-            time=time[whole[:, engine.BAR]],
-            account=whole[:, engine.ACCOUNT].copy(),
-            collateral=whole[:, engine.COLLATERAL].copy(),
-            debt=whole[:, engine.DEBT].copy(),
+            time=time[whole[:, state.BAR]],
+            account=whole[:, state.ACCOUNT].copy(),
+            collateral=whole[:, state.COLLATERAL].copy(),
+            debt=whole[:, state.DEBT].copy(),
             **dict(zip(EVENT_COLUMNS, values.T.copy(), strict=True)),
         ),
         last_deficit=float(deficit[-1]),
@@ -297,7 +297,7 @@ def replay(
 
 def _terms(market: Market, schedules: Mapping[Asset, ParameterSchedule]) -> tuple[Terms, IntArray]:
     """Return the parameters as tables, a row for each set in force, and the row over each bar."""
-    from riskparams.backtest.engine import Terms
+    from riskparams.backtest.state import Terms
 
     columns = {market.column(asset): schedule for asset, schedule in schedules.items()}
     by_bar = np.column_stack([schedule.rows(market.time) for schedule in columns.values()])

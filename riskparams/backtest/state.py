@@ -1,0 +1,144 @@
+"""What a replay is told and what it keeps track of: the tables of the engine, and their columns."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from riskparams.backtest.asleep import AUCTION_FROM, BUSY, REOPEN_AT, SURE_FROM, UNHEALTHY
+from riskparams.backtest.fills import ORACLE, OWED, Seen, seen
+from riskparams.terms import BoolArray, FloatArray, IntArray
+
+# columns of the daily table
+POSITION_HOURS, DEBT_HOURS, COLLATERAL_HOURS, EPISODES, LIQUIDATIONS, JUDGED, FALSE, RECOVERED = range(8)
+REPAID, SEIZED, PENALTY, PROTOCOL_FEE, BAD_DEBT, SLIPPAGE, PROFIT, STUCK_HOURS, INSOLVENT_HOURS = range(8, 17)
+COLUMNS = 17
+
+# columns of the event table: whole numbers, then values
+BAR, ACCOUNT, COLLATERAL, DEBT = range(4)
+HEALTH, EVENT_REPAID, EVENT_SEIZED, ORACLE_PRICE, MARKET_PRICE, DEBT_PRICE_RATIO, EVENT_FEE = range(7)
+EVENT_SLIPPAGE, EVENT_COSTS, EVENT_PROFIT, EVENT_BAD_DEBT, EVENT_DEFICIT, JUDGED_FALSE = range(7, 13)
+EVENT_VALUES = 13
+
+TOP_UP, RELEVER = 1, 2  # subsystems with draws of their own
+NEVER = -(2**62)
+FOREVER = 2**62
+ROUNDING = 1e-12  # what a liquidation leaves of an asset is nothing below this share of what was there
+GUARD = 0.05  # how much further, in logs, liquidations may push a price before the sleeping accounts are looked at again
+
+
+# kinds of quotes, flags and costs of a bar
+CLOSE, LOW, HIGH, GROWTH = range(4)
+FROZEN, CHECKED, HALTED, IS_JUDGED = range(4)
+GAS, DEPTH = range(2)
+
+# what is known of an asset's market and feed
+PUBLISHED, SOLD, STAYS, FADES, SHIFT, FLOOR, LOWEST = range(7)
+ANCHOR, ANCHOR_OWED, ANCHOR_THRESHOLD, IS_HELD, IS_OWED = range(7, 12)  # see `worst_fall`
+
+
+class Bars(NamedTuple):
+    """The market and its conditions, by bar."""
+
+    time: IntArray
+    quotes: FloatArray  # (bars, 4, assets): close, what the oracle may show at worst (low, high), growth of debt
+    flags: BoolArray  # (bars, 4): the oracle is frozen, health is checked, all is halted, the following week is known
+    costs: FloatArray  # (bars, 2): multiples of gas and of depth
+    day: IntArray  # from 0
+    row: IntArray  # of the parameters in force
+    hours: float  # of one bar
+    judgement: int  # nanoseconds a liquidated position is followed, as if it had not been
+
+
+class Terms(NamedTuple):
+    """Risk parameters, (rows, assets)."""
+
+    max_ltv: FloatArray
+    threshold: FloatArray
+    bonus: FloatArray
+
+
+class Accounts(NamedTuple):
+    """`PositionBook`, as arrays; the debt of an account with a `utilisation` above 0 is its make-up."""
+
+    collateral: FloatArray
+    debt: FloatArray
+    utilisation: FloatArray
+    size: FloatArray
+    seed: int
+
+
+class OracleNumbers(NamedTuple):
+    """`OracleRules`, as numbers."""
+
+    deviation: FloatArray  # (assets,)
+    heartbeat: int
+    delay: int  # bars
+    stale: int
+
+
+class State(NamedTuple):
+    """What changes while a replay runs; every array is written to."""
+
+    collateral: FloatArray  # quantities, (accounts, assets)
+    debt: FloatArray  # before growth
+    ledger: IntArray  # (accounts, 10), in the columns named above; -1 where an account is not due, or not closed
+    auction: FloatArray  # (accounts in auctions, 2): the price it began with, what is due to the keeper who began it
+    sums: FloatArray  # over accounts that owe: their number, collateral and debt, (3, assets)
+    events: IntArray  # how many have been written, (1,)
+    price: FloatArray  # the price table of the bar, (5, assets)
+    way: FloatArray  # published prices on their way to the market, (delay + 1, assets)
+    way_time: IntArray  # when they were published; the last row is that of the newest, (delay + 2, assets)
+    feed: FloatArray  # (12, assets), in the rows named above; shifts are in logs and at most 0
+    health: FloatArray  # of each account at the anchors; 0 where it has changed since
+    readable: FloatArray  # the least and greatest price published or on its way, (2, assets)
+
+
+def fresh_state(accounts: Accounts, oracle: OracleNumbers, *, auction: bool) -> State:
+    """Return the state before the first bar: accounts hold and owe what is given, nothing is due."""
+    n, assets = accounts.collateral.shape
+    ledger = np.zeros((n, 10), np.int64)
+    ledger[:, [BUSY, REOPEN_AT, SURE_FROM]] = -1
+    ledger[:, [UNHEALTHY, AUCTION_FROM]] = NEVER
+    return State(
+        collateral=accounts.collateral.copy(),
+        debt=accounts.debt.copy(),
+        ledger=ledger,
+        auction=np.zeros((n if auction else 1, 2)),
+        sums=np.zeros((3, assets)),
+        events=np.zeros(1, np.int64),
+        price=np.ones((5, assets)),
+        way=np.ones((oracle.delay + 1, assets)),
+        way_time=np.zeros((oracle.delay + 2, assets), np.int64),
+        feed=np.zeros((12, assets)),
+        health=np.zeros(n),
+        readable=np.ones((2, assets)),
+    )
+
+
+@njit(cache=True, nogil=True)
+def count_account(state: State, i: int, times: float) -> None:
+    """Add account i to the sums, if it owes; -1 takes it out."""
+    collateral, debt, owes = state.collateral, state.debt, False
+    for a in range(debt.shape[1]):
+        owes = owes or debt[i, a] > 0.0
+    if owes:
+        for a in range(debt.shape[1]):
+            state.sums[0, a] += times
+            state.sums[1, a] += times * collateral[i, a]
+            state.sums[2, a] += times * debt[i, a]
+
+
+@njit(cache=True, nogil=True)
+def scale_row(target: FloatArray, source: FloatArray, i: int, factor: float) -> None:
+    """Set row i of the target to that of the source times a factor."""
+    for a in range(target.shape[1]):
+        target[i, a] = source[i, a] * factor
+
+
+@njit(cache=True, nogil=True)
+def look(i: int, collateral: FloatArray, debt: FloatArray, price: FloatArray, terms: Terms, row: int, own: float) -> Seen:
+    """Return account i as the oracle shows it."""
+    return seen(i, collateral, debt, price, ORACLE, OWED, terms.threshold, terms.max_ltv, row, own)
