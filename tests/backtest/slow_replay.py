@@ -104,11 +104,13 @@ def slow_wait(seed: int, account: int, subsystem: int, number: int, chance: floa
 
 def lost_in_sale(depth: Depth | ConstantProduct | DepthCurve | None, deep: float, value: float) -> float:
     """What a sale loses in all; infinite where there is no market for it."""
-    if depth is None or value <= 0:
+    if value <= 0:
         return 0.0
     if deep <= 0:
         return math.inf
-    share = depth.slippage(value / deep) if not isinstance(depth, Depth) else Depth.slippage(depth, value / deep)
+    if depth is None:
+        return 0.0
+    share = depth.slippage(value / deep)
     return value * share if share < 1 else math.inf
 
 
