@@ -96,6 +96,7 @@ def published_prices(t: int, bars: Bars, oracle: OracleNumbers, state: State) ->
                 dearest = high if abs(high / published - 1.0) >= deviation else dearest
             if abs(market / published - 1.0) >= deviation or now - way_time[slots, a] >= oracle.heartbeat:
                 feed[PUBLISHED, a], way_time[slots, a] = market, now
+                worst, dearest = min(worst, market), max(dearest, market)
         way[t % slots, a], way_time[t % slots, a] = feed[PUBLISHED, a], way_time[slots, a]
         readable = way[(t + 1) % slots, a]  # the oldest on its way; without delay, the one just published
         if oracle.delay > 0:

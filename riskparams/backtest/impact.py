@@ -74,4 +74,4 @@ def depth_arrays(impact: MarketImpact | None, assets: Sequence[Asset], *, bar_se
     if impact is None:
         return DepthArrays(law, number, sold, slippage, 0.0, 0.0, False)
     decay = 0.5 ** (bar_seconds / impact.half_life.total_seconds())
-    return DepthArrays(law, number, sold, slippage, impact.permanent, decay, impact.feedback)
+    return DepthArrays(law, number, sold, slippage, float(impact.permanent), decay, impact.feedback)

@@ -10,7 +10,7 @@ from math import exp, log, log1p, sqrt
 import numpy as np
 from numba import njit
 
-from riskparams.backtest.impact import CONSTANT_PRODUCT, SQUARE_ROOT
+from riskparams.backtest.impact import CONSTANT_PRODUCT, NO_DEPTH, SQUARE_ROOT
 from riskparams.terms import FloatArray, IntArray
 
 FIXED, LINEAR, CAPPED = range(3)  # laws of the bonus
@@ -83,15 +83,18 @@ def repayment(
 def sale_loss(law: int, number: FloatArray, sold: FloatArray, slippage: FloatArray, depth: float, value: float) -> float:
     """Return what selling `value` in all loses against the price before; infinite where it cannot be sold.
 
-    Square root: spread / 2 and two thirds of sigma sqrt(Q / V); constant product: Q / (R + Q); or a curve. `depth`
-    multiplies V, R or the values of the curve.
+    Square root: spread / 2 and two thirds of sigma sqrt(Q / V), as far as that is below 1; constant product: Q / (R + Q);
+    or a curve. `depth` multiplies V, R or the values of the curve, and at 0 there is no market, by whatever law.
     """
-    if value <= 0.0 or law == 0:
+    if value <= 0.0:
         return 0.0
     if depth <= 0.0:
         return np.inf
+    if law == NO_DEPTH:
+        return 0.0
     if law == SQUARE_ROOT:
-        return float(value * (0.5 * number[2] + 2.0 / 3.0 * number[1] * sqrt(value / (depth * number[0]))))
+        share = 0.5 * number[2] + 2.0 / 3.0 * number[1] * sqrt(value / (depth * number[0]))
+        return float(value * share) if share < 1.0 else np.inf
     if law == CONSTANT_PRODUCT:
         return float(value * value / (depth * number[0] + value))
     before, lost = 0.0, 0.0
@@ -108,7 +111,7 @@ def sale_loss(law: int, number: FloatArray, sold: FloatArray, slippage: FloatArr
 @njit(cache=True, nogil=True, error_model="numpy")
 def displacement(law: int, number: FloatArray, sold: FloatArray, slippage: FloatArray, depth: float, value: float) -> float:
     """Return how far, in logs, the price stands below where it was once `value` has been sold."""
-    if value <= 0.0 or law == 0 or depth <= 0.0:
+    if value <= 0.0 or law == NO_DEPTH or depth <= 0.0:
         return 0.0
     if law == SQUARE_ROOT:
         return float(number[1] * sqrt(value / (depth * number[0])))

@@ -38,7 +38,7 @@ class LinearBonus:
 class CappedBonus:
     """A bonus of all the collateral left over, `C / D - 1`, between the market's own and `maximum`.
 
-    It never leaves bad debt where collateral still covers the debt.
+    It leaves bad debt only where collateral does not cover the debt and the market's own bonus.
     """
 
     maximum: float

@@ -15,12 +15,12 @@ from riskparams.backtest.market import Conditions, Market, calm
 from riskparams.backtest.oracle import INSTANT, OracleRules
 from riskparams.backtest.positions import Borrowers, Cohort, PositionBook
 from riskparams.backtest.schedule import ParameterSchedule
-from riskparams.errors import ConfigError
+from riskparams.errors import ConfigError, ParameterError
 from riskparams.terms import DAY, NANOSECONDS, Asset, FloatArray, IntArray, frozen
 
 if TYPE_CHECKING:
-    from riskparams.backtest.state import Terms
     from riskparams.backtest.fills import RuleNumbers
+    from riskparams.backtest.state import Terms
 
 EPISODE_GAP = DAY  # a liquidation episode ends once the health factor has held at 1 or more for this long
 JUDGEMENT = 7 * DAY  # how long the position is followed as if it had not been liquidated
@@ -195,10 +195,14 @@ def replay(
         0 if start is None else int(np.searchsorted(market.time, start, side="right")),
         len(market) if end is None else int(np.searchsorted(market.time, end, side="right")),
     )
-    conditions = (calm(market) if conditions is None else conditions).window(window)
+    conditions = conditions or calm(market)
+    if conditions.debt_growth.shape != market.close.shape:
+        raise ConfigError(
+            f"conditions cover {conditions.debt_growth.shape} bars and assets, the market {market.close.shape}: "
+            "expected the bars and assets of the whole market, in its order"
+        )
+    conditions = conditions.window(window)
     market = market.between(int(market.time[0]) - 1 if start is None else start, int(market.time[-1]) if end is None else end)
-    if len(conditions.gas) != len(market):
-        raise ConfigError(f"conditions cover {len(conditions.gas)} bars, the market {len(market)}: expected one of each")
     accounts = book.book(market.assets, market.close[0]) if isinstance(book, Borrowers) else book
     if accounts.assets != market.assets:
         raise ConfigError(
@@ -231,10 +235,10 @@ def replay(
         judgement=JUDGEMENT,
     )
     positions = state.Accounts(  # copies, since an array that is read-only is another type to the compiler
-        collateral=np.array(accounts.collateral),
-        debt=np.array(accounts.debt),
-        utilisation=np.array(accounts.utilisation),
-        size=np.array(accounts.size),
+        collateral=np.array(accounts.collateral, dtype=np.float64),
+        debt=np.array(accounts.debt, dtype=np.float64),
+        utilisation=np.array(accounts.utilisation, dtype=np.float64),
+        size=np.array(accounts.size, dtype=np.float64),
         seed=accounts.seed,
     )
     feed = state.OracleNumbers(
@@ -251,9 +255,9 @@ def replay(
         _rule_numbers(rules),
         depth_arrays(impact, market.assets, bar_seconds=market.bar / NANOSECONDS),
         OwnerNumbers(
-            cohort.top_up_below,
+            float(cohort.top_up_below),
             log1p(-cohort.top_up_chance(hours)),
-            cohort.relever_above,
+            float(cohort.relever_above),
             log1p(-cohort.relever_chance(hours)),
             cohort.reopen_nanoseconds,
         ),
@@ -299,6 +303,8 @@ def _terms(market: Market, schedules: Mapping[Asset, ParameterSchedule]) -> tupl
     """Return the parameters as tables, a row for each set in force, and the row over each bar."""
     from riskparams.backtest.state import Terms
 
+    if not schedules:
+        raise ParameterError("no asset has a schedule of parameters, so nothing backs a debt: give one for each collateral")
     columns = {market.column(asset): schedule for asset, schedule in schedules.items()}
     by_bar = np.column_stack([schedule.rows(market.time) for schedule in columns.values()])
     found, rows = np.unique(by_bar, axis=0, return_inverse=True)
@@ -325,16 +331,16 @@ def _rule_numbers(rules: LiquidationRules) -> RuleNumbers:
             law, maximum = kernels.CAPPED, capped.maximum
         case None:
             pass
-    return RuleNumbers(
+    return RuleNumbers(  # floats throughout: an integer would be another type to the compiler
         execution_bars=rules.execution_bars,
-        target=rules.target_health,
-        close_factor=rules.close_factor or 0.0,
-        full_close_below=rules.full_close_below,
-        dust=rules.dust,
-        protocol_share=rules.protocol_share,
+        target=float(rules.target_health),
+        close_factor=float(rules.close_factor or 0.0),
+        full_close_below=float(rules.full_close_below),
+        dust=float(rules.dust),
+        protocol_share=float(rules.protocol_share),
         bonus_law=law,
-        bonus_maximum=maximum,
-        health_at_maximum=lowest,
+        bonus_maximum=float(maximum),
+        health_at_maximum=float(lowest),
         liquidators=rules.liquidators is not None,
         gas=float(costs.gas),
         win_probability=float(costs.win_probability),

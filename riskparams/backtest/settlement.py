@@ -169,7 +169,8 @@ def liquidate(
             day[JUDGED] += 1
             day[FALSE] += false
         if in_auction:
-            fee, profit = fee - state.auction[i, 1], profit + state.auction[i, 1]
+            due = state.auction[i, 1]  # in units of account; the fee is in the debt asset, at the oracle's price
+            fee, profit = fee - due * price[ORACLE, j] / price[MARKET, j], profit + due
             state.auction[i, 1] = 0.0
         taken(collateral, debt, i, fill, price)
         state.feed[SOLD, k] += fill.sold

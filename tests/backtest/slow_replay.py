@@ -104,11 +104,13 @@ def slow_wait(seed: int, account: int, subsystem: int, number: int, chance: floa
 
 def lost_in_sale(depth: Depth | ConstantProduct | DepthCurve | None, deep: float, value: float) -> float:
     """What a sale loses in all; infinite where there is no market for it."""
-    if depth is None or value <= 0:
+    if value <= 0:
         return 0.0
     if deep <= 0:
         return math.inf
-    share = depth.slippage(value / deep) if not isinstance(depth, Depth) else Depth.slippage(depth, value / deep)
+    if depth is None:
+        return 0.0
+    share = depth.slippage(value / deep)
     return value * share if share < 1 else math.inf
 
 
@@ -381,7 +383,7 @@ class SlowReplay:
                 self.daily["judged"][day] += 1
                 self.daily["false_liquidations"][day] += false
             if auctioned:
-                fill["protocol_fee"] -= account.keeper_due
+                fill["protocol_fee"] -= account.keeper_due * prices[j] / self.now[j]
                 fill["profit"] += account.keeper_due
                 account.keeper_due = 0.0
             bad = 0.0
@@ -445,6 +447,7 @@ class SlowReplay:
                     shown_high[a] = highs[a] if abs(highs[a] / last - 1) >= least else shown_high[a]
                 if abs(self.now[a] / last - 1) >= least or time - since >= oracle.heartbeat_nanoseconds:
                     published[a] = (self.now[a], time)
+                    shown_low[a], shown_high[a] = min(shown_low[a], self.now[a]), max(shown_high[a], self.now[a])
             history.append(published)
             visible = history[max(0, t - oracle.delay_bars)]
             readable = [price for price, _ in visible]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 
 import numpy as np
-from slow_replay import HOUR, START
+import pytest
+from slow_replay import HOUR, START, SlowReplay
 
 from riskparams.backtest.impact import MarketImpact
 from riskparams.backtest.liquidation import CappedBonus, DutchAuction, Intrabar, LinearBonus, LiquidationRules, Liquidators
 from riskparams.backtest.market import Conditions, Market
 from riskparams.backtest.oracle import OracleRules
 from riskparams.backtest.positions import Cohort, PositionBook
+from riskparams.backtest.replay import BacktestResult, DailyTotals, EventLog, replay
 from riskparams.backtest.schedule import ParameterSchedule
 from riskparams.execution import ConstantProduct, Depth, DepthCurve
 from riskparams.terms import Asset
 
+COUNTED = ("episodes", "liquidations", "judged", "false_liquidations", "recovered", "position_hours", "stuck_hours")
 ASSETS = (Asset("ETH"), Asset("BTC"), Asset("USD"))
 
 
@@ -108,3 +111,51 @@ def random_world(seed: int, *, bars: int = 300, accounts: int = 12) -> World:
     impact = MarketImpact(depth=depth, feedback=bool(rng.random() < 0.7)) if rng.random() < 0.7 else None
     cohort = Cohort(relever_hazard=0.1, top_up_hazard=0.3, reopen_after=timedelta(days=1))
     return World(market, schedules, book, rules, cohort, oracle, impact, conditions)
+
+
+def played(world: World, *, skip: bool = True) -> BacktestResult:
+    return replay(
+        world.market,
+        world.schedules,
+        world.book,
+        world.rules,
+        cohort=world.cohort,
+        oracle=world.oracle,
+        impact=world.impact,
+        conditions=world.conditions,
+        skip=skip,
+    )
+
+
+def slowly(world: World) -> SlowReplay:
+    slow = SlowReplay(
+        world.market,
+        world.schedules,
+        world.book,
+        world.rules,
+        world.cohort,
+        world.oracle,
+        world.impact,
+        world.conditions,
+    )
+    return slow.run()
+
+
+def agree(result: BacktestResult, slow: SlowReplay) -> None:
+    log = result.events
+    assert len(log) == len(slow.events)
+    for field in fields(EventLog):
+        expected = np.array([event[field.name] for event in slow.events])
+        found = getattr(log, field.name)
+        if found.dtype == np.int64:
+            assert np.array_equal(found, expected.astype(np.int64)), field.name
+        else:
+            assert found == pytest.approx(expected, rel=1e-6, abs=1e-5, nan_ok=True), field.name
+    for field in fields(DailyTotals):
+        if field.name in ("day", "hours", "max_ltv_hours"):
+            continue
+        expected = np.array([slow.daily[field.name][day] for day in result.daily.day.tolist()])
+        found = getattr(result.daily, field.name)
+        assert (
+            np.array_equal(found, expected) if field.name in COUNTED else found == pytest.approx(expected, rel=1e-6, abs=1e-4)
+        ), field.name

@@ -13,10 +13,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from slow_replay import HOUR
 
-from riskparams.backtest import kernels
 from riskparams.backtest.health import health_factors
-from riskparams.terms import BoolArray, FloatArray
+from riskparams.backtest.liquidation import LiquidationRules
+from riskparams.backtest.market import Market
+from riskparams.backtest.positions import unmanaged
+from riskparams.backtest.replay import replay
+from riskparams.backtest.schedule import ParameterSchedule
+from riskparams.parameters.risk_parameters import ObservedParameters
+from riskparams.terms import Asset, BoolArray, FloatArray
 
 ROUNDING = 0.0051  # the recorded health factor has two decimals
 MAY_2022_USER = "0x5e932e419a8ed1bd8d1b09aef786d7bb2b9f9a09"
@@ -106,13 +112,23 @@ def test_the_user_of_may_2022_was_seen_at_a_later_threshold_of_usdc(users: Users
 
 
 def test_every_user_ended_with_bad_debt(users: Users) -> None:
-    """Nothing was left to seize, so what the kernel settles is their whole debt: 37,388.10 USD."""
+    """Nothing was left to seize, so the first execution of a replay writes off their whole debt: 37,388.10 USD."""
     last = users.history.groupby("user").tail(1)
     assert len(last) == 10
     assert (last.health_factor == 0).all()
-    rows = zip(last.debt_usd, last.collateral_usd, strict=True)
-    bad_debt = [kernels.settled(debt, collateral, collateral / 1.05, 0.05)[3] for debt, collateral in rows]
-    assert round(sum(bad_debt), 2) == 37_388.10
+    assets, bars = tuple(Asset(name) for name in users.thresholds.index), 3
+    flat = np.ones((bars, len(assets)))
+    market = Market(assets=assets, time=HOUR * np.arange(1, bars + 1), close=flat, low=flat, high=flat, bar=HOUR)
+    terms = {
+        asset: ParameterSchedule.constant(
+            ObservedParameters(max_ltv=0, liquidation_threshold=threshold, liquidation_bonus=0.05), start=0
+        )
+        for asset, threshold in zip(assets, users.thresholds, strict=True)
+    }
+    book = unmanaged(assets, users.collateral[last.index], users.debt[last.index])
+    result = replay(market, terms, book, LiquidationRules())
+    assert book.without_collateral == len(result.events) == 10
+    assert round(result.daily.bad_debt.sum(), 2) == 37_388.10
 
 
 @pytest.mark.parametrize("asset", BONUSES)

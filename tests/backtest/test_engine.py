@@ -9,61 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from slow_replay import SlowReplay
-from small_worlds import World, random_world
+from small_worlds import COUNTED, agree, played, random_world, slowly
 
-from riskparams.backtest.replay import BacktestResult, DailyTotals, EventLog, replay
+from riskparams.backtest.replay import DailyTotals, EventLog
 
-WORLDS = 400
-COUNTED = ("episodes", "liquidations", "judged", "false_liquidations", "recovered", "position_hours", "stuck_hours")
-
-
-def played(world: World, *, skip: bool = True) -> BacktestResult:
-    return replay(
-        world.market,
-        world.schedules,
-        world.book,
-        world.rules,
-        cohort=world.cohort,
-        oracle=world.oracle,
-        impact=world.impact,
-        conditions=world.conditions,
-        skip=skip,
-    )
-
-
-def slowly(world: World) -> SlowReplay:
-    slow = SlowReplay(
-        world.market,
-        world.schedules,
-        world.book,
-        world.rules,
-        world.cohort,
-        world.oracle,
-        world.impact,
-        world.conditions,
-    )
-    return slow.run()
-
-
-def agree(result: BacktestResult, slow: SlowReplay) -> None:
-    log = result.events
-    assert len(log) == len(slow.events)
-    for field in fields(EventLog):
-        expected = np.array([event[field.name] for event in slow.events])
-        found = getattr(log, field.name)
-        if found.dtype == np.int64:
-            assert np.array_equal(found, expected.astype(np.int64)), field.name
-        else:
-            assert found == pytest.approx(expected, rel=1e-6, abs=1e-5, nan_ok=True), field.name
-    for field in fields(DailyTotals):
-        if field.name in ("day", "hours", "max_ltv_hours"):
-            continue
-        expected = np.array([slow.daily[field.name][day] for day in result.daily.day.tolist()])
-        found = getattr(result.daily, field.name)
-        assert (
-            np.array_equal(found, expected) if field.name in COUNTED else found == pytest.approx(expected, rel=1e-6, abs=1e-4)
-        ), field.name
+WORLDS = 240
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ def test_more_collateral_a_higher_threshold_or_less_debt_never_lowers_it(
 
 def test_one_collateral_and_one_debt_are_the_kernel_of_the_backtest() -> None:
     health = health_factors(np.array([[3.0, 0.0]]), np.array([[0.0, 4_000.0]]), np.array([2_000.0, 1.0]), np.array([0.8, 0.0]))
-    assert health[0] == kernels.health_factor(4_000.0, 6_000.0, 0.8)
+    assert health[0] == kernels.health_factor(4_000.0, 0.8 * 6_000.0)
 
 
 def test_without_debt_it_is_infinite_and_without_collateral_0() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from slow_replay import COHORT, TERMS, book_of
+from slow_replay import COHORT, PAIR, TERMS, book_of
 
-from riskparams.backtest.positions import Cohort, PositionBook, draw_book
-from riskparams.errors import ConfigError, ParameterError
+from riskparams.backtest.positions import Borrowers, Cohort, PositionBook, draw_borrowers, unmanaged
+from riskparams.errors import ConfigError, DataError, ParameterError
 from riskparams.parameters.risk_parameters import ObservedParameters
+from riskparams.terms import Asset
 
 
 def test_one_account_in_ten_borrows_all_it_may() -> None:
@@ -41,7 +42,7 @@ def test_a_larger_book_begins_with_the_smaller_one() -> None:
 def test_a_market_that_lends_nothing_has_no_book_to_draw() -> None:
     closed = ObservedParameters(max_ltv=0, liquidation_threshold=0, liquidation_bonus=0.05)
     with pytest.raises(ParameterError, match="no loan can be opened"):
-        draw_book(COHORT, 10, closed, np.random.default_rng(0))
+        draw_borrowers(COHORT, 10, closed, np.random.default_rng(0))
 
 
 def test_assumptions_print_by_name() -> None:
@@ -58,9 +59,73 @@ def test_an_impossible_cohort_is_refused_by_the_name_of_its_field(wrong: dict[st
         Cohort(**wrong)
 
 
-def test_a_book_is_read_only_and_whole() -> None:
-    book = book_of(3)
+def test_borrowers_are_read_only_and_whole() -> None:
+    borrowers = book_of(3)
     with pytest.raises(ValueError, match="read-only"):
-        book.size[0] = 1.0
+        borrowers.size[0] = 1.0
     with pytest.raises(ConfigError, match="utilisation"):
-        PositionBook(utilisation=np.array([1.2]), size=np.array([1.0]), seed=1)
+        Borrowers(utilisation=np.array([1.2]), size=np.array([1.0]), seed=1)
+
+
+def test_borrowers_pledge_the_first_asset_and_owe_the_second() -> None:
+    borrowers = book_of(5)
+    book = borrowers.book((Asset("X"), Asset("USD"), Asset("Y")), np.array([20.0, 1.0, 3.0]))
+    assert book.collateral @ [20.0, 1.0, 3.0] == pytest.approx(borrowers.size, rel=1e-15)
+    assert (np.count_nonzero(book.collateral, axis=0).tolist(), np.count_nonzero(book.debt, axis=0).tolist()) == (
+        [5, 0, 0],
+        [0, 5, 0],
+    )
+    assert (book.seed, book.without_collateral) == (borrowers.seed, 0)
+    assert np.array_equal(book.utilisation, borrowers.utilisation)
+
+
+def test_a_snapshot_is_copied_read_only_and_its_empty_accounts_are_counted() -> None:
+    held, owed = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]), np.array([[0.0, 5.0], [0.0, 7.0], [0.0, 0.0]])
+    book = unmanaged((PAIR.collateral, PAIR.debt), held, owed)
+    held[0, 0] = 99.0
+    assert (len(book), book.without_collateral, book.collateral[0, 0], book.utilisation.tolist()) == (3, 1, 1.0, [0, 0, 0])
+    with pytest.raises(ValueError, match="read-only"):
+        book.debt[0, 1] = 0.0
+
+
+def snapshot(**changed: object) -> PositionBook:
+    """Return a book of two managed accounts, with some of its fields changed."""
+    fields = {
+        "assets": (PAIR.collateral, PAIR.debt),
+        "collateral": np.array([[1.0, 0.0], [2.0, 0.0]]),
+        "debt": np.array([[0.0, 1.0], [0.0, 1.0]]),
+        "owner": np.array([40, 41]),
+        "utilisation": np.array([0.5, 0.5]),
+        "size": np.array([100.0, 200.0]),
+    }
+    return PositionBook(**(fields | changed))
+
+
+@pytest.mark.parametrize("field", ["collateral", "debt"])
+@pytest.mark.parametrize("balance", [-1.0, np.nan, np.inf])
+def test_an_impossible_balance_is_refused_by_account_and_asset(field: str, balance: float) -> None:
+    with pytest.raises(DataError, match=f"account 41 has a {field} of {balance} USD"):
+        snapshot(**{field: np.array([[1.0, 1.0], [1.0, balance]])})
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"collateral": np.ones((2, 3))}, r"collateral has shape \(2, 3\): expected accounts by assets, \(2, 2\)"),
+        ({"debt": np.ones((1, 2))}, r"debt has shape \(1, 2\)"),
+        ({"utilisation": np.array([0.5, 1.1])}, r"utilisation is not in \[0, 1\]"),
+        ({"utilisation": np.array([0.5, np.nan])}, r"utilisation is not in \[0, 1\]"),
+        ({"size": np.array([100.0, 0.0])}, "size of a managed account"),
+        ({"size": np.array([100.0, np.inf])}, "size of a managed account"),
+        ({"debt": np.array([[0.0, 1.0], [0.0, 0.0]])}, "account 41 is managed and holds or owes nothing"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+)
+def test_a_book_that_is_not_whole_is_refused(changed: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        snapshot(**changed)
+
+
+def test_an_empty_book_is_refused() -> None:
+    with pytest.raises(ConfigError, match="at least one account"):
+        unmanaged((PAIR.collateral, PAIR.debt), np.zeros((0, 2)), np.zeros((0, 2)))

@@ -129,4 +129,4 @@ def test_a_tolerance_below_what_numbers_resolve_ends() -> None:
 )
 def test_a_question_without_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="expected"):
-        reverse_stress(lambda drop: drop, **{"fund": 1.0, **RANGE, **wrong})  # type: ignore[arg-type]
+        reverse_stress(lambda drop: drop, **{"fund": 1.0, **RANGE, **wrong})

@@ -75,11 +75,11 @@ def window(*, start: int, hours: int = 24, **drops: float) -> Scenario:
 
 
 def shock(**fields: object) -> Scenario:
-    return Scenario(name="s", title="A shock", facts=FACTS, event=Shock(**fields))  # type: ignore[arg-type]
+    return Scenario(name="s", title="A shock", facts=FACTS, event=Shock(**fields))
 
 
 def path(scenario: Scenario, panel: PricePanel, asset: Asset, **options: object) -> ScenarioPath:
-    found = scenario_paths(scenario, panel, [asset], reference=BTC, **options)[asset]  # type: ignore[arg-type]
+    found = scenario_paths(scenario, panel, [asset], reference=BTC, **options)[asset]
     assert isinstance(found, ScenarioPath), found
     return found
 

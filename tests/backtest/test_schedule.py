@@ -50,6 +50,6 @@ def test_published_drops_that_contradict_themselves_are_refused(wrong: dict[str,
         "levels": (0.95, 0.99),
         "drop": np.array([[0.05, 0.1]]),
     }
-    PublishedDrops(**right)  # type: ignore[arg-type]
+    PublishedDrops(**right)
     with pytest.raises(ParameterError, match=next(iter(wrong))):
-        PublishedDrops(**(right | wrong))  # type: ignore[arg-type]
+        PublishedDrops(**(right | wrong))

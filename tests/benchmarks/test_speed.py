@@ -148,23 +148,25 @@ def test_paths_cost_nanoseconds_a_bar(ledger: Ledger) -> None:
 
 def test_a_replay_costs_nanoseconds_an_account_and_bar(ledger: Ledger) -> None:
     from riskparams.backtest.liquidation import LiquidationRules
-    from riskparams.backtest.positions import Cohort, draw_book
+    from riskparams.backtest.market import pair_market
+    from riskparams.backtest.positions import Cohort, draw_borrowers
     from riskparams.backtest.replay import replay
     from riskparams.backtest.schedule import ParameterSchedule
     from riskparams.parameters.risk_parameters import ObservedParameters
     from riskparams.prices.sample import simulated_market
 
     panel = simulated_market()
-    candles = panel[Asset("ALPHA")]
+    pair = Pair(Asset("ALPHA"), USD)
+    market = pair_market(panel[pair.collateral], pair, bar=panel.bar)
     start, end = panel.last - 2 * 365 * DAY, panel.last
     terms = ObservedParameters(max_ltv=0.8, liquidation_threshold=0.83, liquidation_bonus=0.05)
-    book = draw_book(Cohort(), 10_000, terms, np.random.default_rng(1))
+    borrowers = draw_borrowers(Cohort(), 10_000, terms, np.random.default_rng(1))
     schedule = ParameterSchedule.constant(terms, start)
 
     def play() -> object:
-        return replay(candles, schedule, book, LiquidationRules(), cohort=Cohort(), start=start, end=end, bar=panel.bar)
+        return replay(market, schedule, borrowers, LiquidationRules(), start=start, end=end)
 
-    cells = len(book) * (end - start) / panel.bar
+    cells = len(borrowers) * (end - start) / panel.bar
     ledger.note("replay, one core", 1e9 * min(seconds(play, 3)) / cells, "ns per account and bar", at_most=30)
 
 
