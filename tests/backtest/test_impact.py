@@ -84,7 +84,7 @@ def test_the_price_left_behind_is_what_the_last_unit_fetched(depth: AnyDepth, mu
 def test_selling_in_parts_within_a_bar_loses_what_selling_at_once_does(depth: AnyDepth, value: float, parts: int) -> None:
     whole = lost(depth, 1.0, value)
     assume(np.isfinite(whole))
-    steps = [lost(depth, 1.0, value * part / parts) for part in range(parts + 1)]
+    steps = [lost(depth, 1.0, min(value, value * part / parts)) for part in range(parts + 1)]
     assert steps[0] == 0.0
     assert np.diff(steps).min() >= -1e-9 * value
     assert sum(np.diff(steps)) == pytest.approx(whole, rel=1e-9, abs=1e-9)
