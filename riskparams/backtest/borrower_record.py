@@ -38,7 +38,7 @@ AAVE_V2_RULES = LiquidationRules(
     liquidators=Liquidators(),
 )
 """Half the debt a call, however thin the account, by whoever profits; the whole bonus is the liquidator's. The costs are
-those that every backtest assumes: 30 dollars of gas an attempt of which half succeed, so that some 1,300 dollars of debt is
+the defaults of `Liquidators`: 30 dollars of gas an attempt, of which half succeed, so that some 1,300 dollars of debt is
 the smallest call that pays. (A quarter of the recorded calls was below 1,264.)
 """
 
