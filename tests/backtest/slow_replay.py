@@ -26,7 +26,7 @@ from riskparams.terms import DAY, NANOSECONDS, Asset, FloatArray, Pair
 HOUR = 3600 * NANOSECONDS
 START = 1_640_995_200 * NANOSECONDS  # 2022-01-01
 TERMS = RiskParameters(max_ltv=0.75, liquidation_threshold=0.8, liquidation_bonus=0.05)
-COHORT = Cohort()
+COHORT = Cohort(top_up_hazard=0.1, relever_hazard=0.02)  # who borrow again within days, so that much happens
 PAIR = Pair(Asset("X"), Asset("USD"))
 
 

@@ -6,17 +6,16 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
+from aave_v2 import eth_by_the_hour, recorded_calls
 from hypothesis import given
 from hypothesis import strategies as st
 from slow_replay import HOUR, START, book_of, candles_of, replayed, rough_market
 
 from riskparams.backtest.liquidation_facts import LiquidationFacts, liquidation_facts
 from riskparams.errors import DataError, InsufficientData
-from riskparams.prices.candles import CandleFormat, CandleSource, load_candles
 from riskparams.prices.panel import Candles
-from riskparams.terms import DAY, Asset, FloatArray, day
+from riskparams.terms import DAY, FloatArray, IntArray, day
 
 MINUTE = HOUR // 60
 
@@ -182,16 +181,12 @@ def test_candles_of_closes_are_refused() -> None:
 
 
 @pytest.fixture(scope="module")
-def record(market_data: Path) -> tuple[FloatArray, FloatArray, Candles]:
-    """Return the calls of 2021 on the main market, in dollars repaid, without rows of a suspect price; and ETH by hour."""
-    table = pd.read_csv(market_data / "protocols/aave_v2_liquidations.csv.gz", parse_dates=["timestamp"])
-    table = table[(table.market == "aave-v2-main") & (table.price_suspect == 0) & (table.timestamp.dt.year == 2021)]
-    eth = CandleSource(Asset("ETH"), (market_data / "prices/hourly/ETH__bitstamp22.csv.gz",))
-    time = table.timestamp.dt.tz_convert(None).to_numpy("datetime64[ns]").astype(np.int64)
-    return time, table.debt_usd.to_numpy(), load_candles(eth, CandleFormat(bar=HOUR))
+def record(market_data: Path) -> tuple[IntArray, FloatArray, Candles]:
+    """Return the calls of 2021 on the main market, and ETH by hour."""
+    return *recorded_calls(market_data), eth_by_the_hour(market_data)
 
 
-def test_the_record_of_aave_v2_in_2021(record: tuple[FloatArray, FloatArray, Candles]) -> None:
+def test_the_record_of_aave_v2_in_2021(record: tuple[IntArray, FloatArray, Candles]) -> None:
     """Calls: the IDEA-Blockchain study of TheRensselaerIDEA (DefiResearch/Data/liquidations.csv); ETH of Bitstamp.
 
     To the digits printed with that record: 7,179 calls, 555.2 m USD; 2021-05-19 153.6 m; 34 days with the low 10 % or
