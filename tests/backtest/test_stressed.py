@@ -150,7 +150,7 @@ def test_dear_gas_and_a_thin_market_never_help(panel: PricePanel, borrowers: Bor
 
 
 def test_what_nobody_would_touch_is_written_off_and_not_called_liquidated(panel: PricePanel, borrowers: Borrowers) -> None:
-    found = lost(stressed(shock(gap=0.6, gas_multiplier=1_000), panel), borrowers)
+    found = lost(stressed(shock(gap=0.6, gas_multiplier=1_000_000), panel), borrowers)
     assert found.accounts == 0
     assert found.liquidated == 0
     assert found.written_off > 0
