@@ -13,7 +13,7 @@ SLACK = 1e-9  # bounds are compared with this margin for rounding
 
 # what is known of an account, in whole numbers: the columns of the ledger
 BUSY, REOPEN_AT, UNHEALTHY, TOP_UP_WAIT, RELEVER_WAIT, TOP_UP_DRAWS, RELEVER_DRAWS, AUCTION_FROM = range(8)
-SURE_FROM, SURE_UNTIL = range(8, 10)  # bars over which an owner surely wants to relever, and its wait is counted unseen
+SURE_FROM, SURE_LEVEL = range(8, 10)  # since when an owner surely wants to relever, unseen, and which level of blocks says so
 
 # rows of the bounds, by asset
 LOW, HIGH, OWED_LOW, OWED_HIGH, THRESHOLD_LOW, THRESHOLD_HIGH, LTV_LOW, LTV_HIGH = range(8)
@@ -158,7 +158,7 @@ def awake(
     ledger: IntArray,
     health: FloatArray,  # of each account at the anchors
     fall: float,  # the least factor by which it can change: above 1 in product, and nothing can happen
-    coarsest: bool,  # of the levels of blocks: nothing found before holds
+    level: int,  # of blocks, from 1: what a coarser one found still holds
 ) -> int:
     """Choose the accounts to which anything could happen from bar t up to bar `end`, and return how many there are.
 
@@ -170,7 +170,7 @@ def awake(
         if health[i] * fall > 1.0:
             continue
         if ledger[i, SURE_FROM] >= 0:
-            if not coarsest and ledger[i, SURE_UNTIL] >= end:
+            if ledger[i, SURE_LEVEL] < level:
                 wait = ledger[i, RELEVER_WAIT]
                 if wait > 0 and wait - (t - ledger[i, SURE_FROM]) <= end - t:
                     chosen[found] = i
@@ -185,7 +185,7 @@ def awake(
             if not acts:
                 continue
             if surely:
-                ledger[i, SURE_FROM], ledger[i, SURE_UNTIL] = t, end
+                ledger[i, SURE_FROM], ledger[i, SURE_LEVEL] = t, level
                 wait = ledger[i, RELEVER_WAIT]
                 if wait == 0 or wait > end - t:
                     continue

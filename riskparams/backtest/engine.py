@@ -43,7 +43,7 @@ from riskparams.backtest.state import (
     EPISODES,
     EVENT_VALUES,
     FADES,
-    FLOOR,
+    FINER,
     FOREVER,
     FROZEN,
     GAS,
@@ -162,9 +162,10 @@ def play(
                 continue
             ends[level] = min(t + blocks[level - 1], ends[level - 1])
             for a in range(assets):
-                if level == 1 and depth.feedback:
-                    feed[FLOOR, a] = feed[SHIFT, a] - GUARD
-                    feed[LOWEST, a] = np.exp(feed[FLOOR, a])
+                if depth.feedback:  # nothing is displaced further within one bar
+                    guard = GUARD * FINER ** (level - 1) if ends[level] > t + 1 else 0.0
+                    state.floor[level, a] = max(feed[SHIFT, a] - guard, state.floor[level - 1, a])
+                    feed[LOWEST, a] = displaced(1.0, state.floor[level, a])
                 least, most = feed[PUBLISHED, a], feed[PUBLISHED, a]
                 for slot in range(oracle.delay + 1):
                     least, most = min(least, state.way[slot, a]), max(most, state.way[slot, a])
@@ -173,7 +174,7 @@ def play(
             fall = worst_fall(bounds, feed[ANCHOR:]) if level > 1 else 0.0
             count[level] = awake(
                 chosen[level - 1, : count[level - 1]], chosen[level], bounds, t, ends[level], bars.time[ends[level] - 1],
-                collateral, debt, own, owners, ledger, state.health, fall, level == 1,
+                collateral, debt, own, owners, ledger, state.health, fall, level,
             )  # fmt: skip
             if level == 1:
                 for a in range(assets):
@@ -271,7 +272,9 @@ def play(
                 feed[FADES, a] = (feed[FADES, a] - (1 - depth.permanent) * fell) * depth.decay
                 feed[STAYS, a] -= depth.permanent * fell
                 feed[SHIFT, a] = feed[STAYS, a] + feed[FADES, a]
-                if feed[SHIFT, a] < feed[FLOOR, a]:
-                    for level in range(1, levels + 1):
-                        ends[level] = t + 1
+            for level in range(1, levels + 1):
+                for a in range(assets):
+                    if feed[SHIFT, a] < state.floor[level, a]:
+                        for finer in range(level, levels + 1):
+                            ends[finer] = min(ends[finer], t + 1)
     return daily, deficit, whole[: events[0]], values[: events[0]]

@@ -261,7 +261,7 @@ def replay(
             log1p(-cohort.relever_chance(hours)),
             cohort.reopen_nanoseconds,
         ),
-        state.fresh_state(positions, feed, auction=rules.auction is not None),
+        state.fresh_state(positions, feed, auction=rules.auction is not None, levels=len(BLOCKS) if skip else 0),
         np.array(BLOCKS if skip else (), dtype=np.int64),
     )
     days = int(day[-1]) + 1

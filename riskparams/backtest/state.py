@@ -26,7 +26,7 @@ TOP_UP, RELEVER = 1, 2  # subsystems with draws of their own
 NEVER = -(2**62)
 FOREVER = 2**62
 ROUNDING = 1e-12  # what a liquidation leaves of an asset is nothing below this share of what was there
-GUARD = 0.05  # how much further, in logs, liquidations may push a price before the sleeping accounts are looked at again
+GUARD, FINER = 0.05, 0.2  # how much further, in logs, liquidations may push a price before a block is broken off; by level
 
 
 # kinds of quotes, flags and costs of a bar
@@ -35,8 +35,8 @@ FROZEN, CHECKED, HALTED, IS_JUDGED = range(4)
 GAS, DEPTH = range(2)
 
 # what is known of an asset's market and feed
-PUBLISHED, SOLD, STAYS, FADES, SHIFT, FLOOR, LOWEST = range(7)
-ANCHOR, ANCHOR_OWED, ANCHOR_THRESHOLD, IS_HELD, IS_OWED = range(7, 12)  # see `worst_fall`
+PUBLISHED, SOLD, STAYS, FADES, SHIFT, LOWEST = range(6)
+ANCHOR, ANCHOR_OWED, ANCHOR_THRESHOLD, IS_HELD, IS_OWED = range(6, 11)  # see `worst_fall`
 
 
 class Bars(NamedTuple):
@@ -91,13 +91,14 @@ class State(NamedTuple):
     price: FloatArray  # the price table of the bar, (5, assets)
     way: FloatArray  # published prices on their way to the market, (delay + 1, assets)
     way_time: IntArray  # when they were published; the last row is that of the newest, (delay + 2, assets)
-    feed: FloatArray  # (12, assets), in the rows named above; shifts are in logs and at most 0
+    floor: FloatArray  # the shift below which a block is broken off, by level and asset
+    feed: FloatArray  # (11, assets), in the rows named above; shifts are in logs and at most 0
     health: FloatArray  # of each account at the anchors; 0 where it has changed since
     readable: FloatArray  # the least and greatest price published or on its way, (2, assets)
 
 
-def fresh_state(accounts: Accounts, oracle: OracleNumbers, *, auction: bool) -> State:
-    """Return the state before the first bar: accounts hold and owe what is given, nothing is due."""
+def fresh_state(accounts: Accounts, oracle: OracleNumbers, *, auction: bool, levels: int) -> State:
+    """Return the state before the first bar, for so many levels of blocks: accounts stand as given, nothing is due."""
     n, assets = accounts.collateral.shape
     ledger = np.zeros((n, 10), np.int64)
     ledger[:, [BUSY, REOPEN_AT, SURE_FROM]] = -1
@@ -112,7 +113,8 @@ def fresh_state(accounts: Accounts, oracle: OracleNumbers, *, auction: bool) -> 
         price=np.ones((5, assets)),
         way=np.ones((oracle.delay + 1, assets)),
         way_time=np.zeros((oracle.delay + 2, assets), np.int64),
-        feed=np.zeros((12, assets)),
+        floor=np.full((levels + 1, assets), -np.inf),
+        feed=np.zeros((11, assets)),
         health=np.zeros(n),
         readable=np.ones((2, assets)),
     )
