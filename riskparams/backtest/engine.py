@@ -10,30 +10,19 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from riskparams.backtest.asleep import (
-    AUCTION_FROM,
-    BUSY,
-    RELEVER_WAIT,
-    REOPEN_AT,
-    SURE_FROM,
-    TOP_UP_WAIT,
-    UNHEALTHY,
-    OwnerNumbers,
-    awake,
-    bounds_over,
-    take_health,
-    wake,
-    worst_fall,
-)
+from riskparams.backtest.asleep import awake, take_health
+from riskparams.backtest.bounds import bounds_of_past, bounds_over, owed_swing, worst_fall
 from riskparams.backtest.fills import MARKET, ORACLE, OWED, WORST, WORST_OWED, RuleNumbers, Seen, largest, offered
 from riskparams.backtest.impact import DepthArrays
 from riskparams.backtest.kernels import displaced, displacement, health_factor, uniform, waiting_bars
-from riskparams.backtest.owners import open_account, owner_acts, wants
+from riskparams.backtest.owners import live, open_account, wants
 from riskparams.backtest.settlement import liquidate, with_room
 from riskparams.backtest.state import (
     ANCHOR,
     ANCHOR_OWED,
     ANCHOR_THRESHOLD,
+    AUCTION_FROM,
+    BUSY,
     CHECKED,
     CLOSE,
     COLLATERAL_HOURS,
@@ -54,6 +43,7 @@ from riskparams.backtest.state import (
     INSOLVENT_HOURS,
     IS_HELD,
     IS_OWED,
+    LIVED,
     LOW,
     LOWEST,
     NEVER,
@@ -61,14 +51,19 @@ from riskparams.backtest.state import (
     PUBLISHED,
     RECOVERED,
     RELEVER,
+    RELEVER_AT,
+    REOPEN_AT,
     SHIFT,
     SOLD,
     STAYS,
     STUCK_HOURS,
     TOP_UP,
+    TOP_UP_WAIT,
+    UNHEALTHY,
     Accounts,
     Bars,
     OracleNumbers,
+    OwnerNumbers,
     State,
     Terms,
     count_account,
@@ -80,12 +75,12 @@ from riskparams.terms import FloatArray, IntArray
 @njit(cache=True, nogil=True)
 def published_prices(t: int, bars: Bars, oracle: OracleNumbers, state: State) -> bool:
     """Fill in the price table of bar t, bring the oracle up to date, and return whether a price is too old to be used."""
-    price, feed, way, way_time = state.price, state.feed, state.way, state.way_time
+    price, before, feed, way, way_time = state.price[t], state.price[t - 1], state.feed, state.way, state.way_time
     slots, now, stale = oracle.delay + 1, bars.time[t], False
     for a in range(feed.shape[1]):
         published, deviation, growth = feed[PUBLISHED, a], oracle.deviation[a], bars.quotes[t, GROWTH, a]
         market = displaced(bars.quotes[t, CLOSE, a], feed[SHIFT, a])
-        worst, dearest = price[ORACLE, a], price[ORACLE, a]
+        worst, dearest = before[ORACLE, a], before[ORACLE, a]
         if not bars.flags[t, FROZEN]:
             if oracle.delay == 0:
                 low, high = (
@@ -105,6 +100,19 @@ def published_prices(t: int, bars: Bars, oracle: OracleNumbers, state: State) ->
         price[MARKET, a], price[ORACLE, a], price[OWED, a] = market, readable, readable * growth
         price[WORST, a], price[WORST_OWED, a] = worst, dearest * growth
     return stale
+
+
+@njit(cache=True, nogil=True)
+def exposure(bars: Bars, state: State, daily: FloatArray) -> None:
+    """Fill in the position, debt and collateral hours of each day: what was carried into a bar, times its hours."""
+    carried = state.changes[0]
+    for t in range(1, len(bars.time)):
+        day = daily[bars.day[t]]
+        day[POSITION_HOURS] += carried[0, 0] * bars.hours
+        for a in range(carried.shape[1]):
+            day[DEBT_HOURS] += carried[2, a] * state.price[t, OWED, a] * bars.hours
+            day[COLLATERAL_HOURS] += carried[1, a] * state.price[t, ORACLE, a] * bars.hours
+        carried += state.changes[t]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -127,7 +135,8 @@ def play(
     n, assets = accounts.collateral.shape
     threshold, bonus, max_ltv = terms.threshold, terms.bonus, terms.max_ltv
     total, levels, own = len(bars.time), len(blocks), accounts.utilisation
-    collateral, debt, ledger, price, feed = state.collateral, state.debt, state.ledger, state.price, state.feed
+    collateral, debt, ledger, feed, price = state.collateral, state.debt, state.ledger, state.feed, state.price[0]
+    paces, managed = state.paces, own.max() > 0.0
     for a in range(assets):
         for kind in range(5):
             owed = kind in (OWED, WORST_OWED)
@@ -137,13 +146,13 @@ def play(
         feed[PUBLISHED, a], feed[LOWEST, a], state.way_time[oracle.delay + 1, a] = bars.quotes[0, CLOSE, a], 1.0, bars.time[0]
     for i in range(n):
         if own[i] > 0.0:
-            open_account(i, 1.0, state, accounts, terms, bars.row[0], price)
+            open_account(0, i, 1.0, state, accounts, terms, bars.row[0])
             ledger[i, TOP_UP_WAIT] = waiting_bars(uniform(accounts.seed, i, TOP_UP, 0), owners.top_up_idle)
-            ledger[i, RELEVER_WAIT] = waiting_bars(uniform(accounts.seed, i, RELEVER, 0), owners.relever_idle)
+            ledger[i, RELEVER_AT] = waiting_bars(uniform(accounts.seed, i, RELEVER, 0), owners.relever_idle)
         else:
             for a in range(assets):
                 debt[i, a] /= bars.quotes[0, GROWTH, a]
-            count_account(state, i, 1.0)
+            count_account(state, 0, i, 1.0)
         for a in range(assets):
             feed[IS_HELD, a] = max(feed[IS_HELD, a], accounts.collateral[i, a])
             feed[IS_OWED, a] = max(feed[IS_OWED, a], accounts.debt[i, a])
@@ -156,7 +165,7 @@ def play(
     count[0], ends[0] = n, total
 
     for t in range(1, total):
-        row, day, now = bars.row[t], daily[bars.day[t]], bars.time[t]
+        row, day, now, price = bars.row[t], daily[bars.day[t]], bars.time[t], state.price[t - 1]
         for level in range(1, levels + 1):  # which accounts to look at, from coarse blocks to fine ones
             if t < ends[level]:
                 continue
@@ -172,22 +181,22 @@ def play(
                 state.readable[0, a], state.readable[1, a] = least, most
             bounds = bounds_over(bars.quotes, threshold, max_ltv, bars.row, t, ends[level], state.readable, feed[LOWEST])
             fall = worst_fall(bounds, feed[ANCHOR:]) if level > 1 else 0.0
-            count[level] = awake(
-                chosen[level - 1, : count[level - 1]], chosen[level], bounds, t, ends[level], bars.time[ends[level] - 1],
-                collateral, debt, own, owners, ledger, state.health, fall, level,
-            )  # fmt: skip
+            swing, last = owed_swing(bounds, feed[ANCHOR:]), bars.time[ends[level] - 1]
+            found = awake(
+                chosen[level - 1, : count[level - 1]], chosen[level], bounds, swing, fall, t, ends[level], last, state, own
+            )
+            if managed:
+                live(chosen[level, :found], t, state, accounts, terms, bars.row, owners)
+                found = awake(chosen[level, :found], chosen[level], bounds, swing, fall, t, ends[level], last, state, own)
+            count[level] = found
             if level == 1:
                 for a in range(assets):
                     feed[ANCHOR, a], feed[ANCHOR_OWED, a] = price[ORACLE, a], price[OWED, a]
                     feed[ANCHOR_THRESHOLD, a] = threshold[row, a]
-                take_health(chosen[1, : count[1]], state.health, feed[ANCHOR:], collateral, debt, own, ledger)
+                take_health(chosen[1, : count[1]], ends[1], state, own, feed[ANCHOR:])
 
-        stale = published_prices(t, bars, oracle, state)
-        for a in range(assets):
-            day[DEBT_HOURS] += state.sums[2, a] * price[OWED, a] * bars.hours
-            day[COLLATERAL_HOURS] += state.sums[1, a] * price[ORACLE, a] * bars.hours
-            feed[SOLD, a] = 0.0
-        day[POSITION_HOURS] += state.sums[0, 0] * bars.hours
+        stale, price = published_prices(t, bars, oracle, state), state.price[t]
+        feed[SOLD] = 0.0
         working, capital, gas = not (bars.flags[t, HALTED] or stale), rules.capital, rules.gas * bars.costs[t, GAS]
         calling, worthless = working and bars.flags[t, CHECKED], gas / rules.win_probability if rules.liquidators else 0.0
 
@@ -195,10 +204,10 @@ def play(
             i = chosen[levels, place]
             if ledger[i, REOPEN_AT] >= 0:
                 if now >= ledger[i, REOPEN_AT]:
-                    open_account(i, 0.0, state, accounts, terms, row, price)
+                    open_account(t, i, 0.0, state, accounts, terms, row)
                 continue
-            if ledger[i, SURE_FROM] >= 0:
-                wake(ledger, i, t)
+            if own[i] > 0.0 and ledger[i, LIVED] < t - 1:
+                live(chosen[levels, place : place + 1], t, state, accounts, terms, bars.row, owners)
             # one pass over the account's assets, by hand: most accounts that are looked at are left alone
             owing, value, backing, limit, worst_owing, worst_backing = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
             for a in range(assets):
@@ -260,7 +269,9 @@ def play(
                         ledger[i, REOPEN_AT] = now + owners.reopen_after if own[i] > 0.0 else FOREVER
                         continue
             if own[i] > 0.0 and ledger[i, BUSY] < 0 and wants(seen_now, owners) >= 0:
-                seen_now = owner_acts(i, seen_now, state, accounts, terms, row, price, owners)
+                live(chosen[levels, place : place + 1], t + 1, state, accounts, terms, bars.row, owners)
+                seen_now = look(i, collateral, debt, price, terms, row, own[i])
+            ledger[i, LIVED] = t
             if seen_now.debt > seen_now.collateral:
                 deficit[t] += seen_now.debt - seen_now.collateral
                 day[INSOLVENT_HOURS] += bars.hours
@@ -277,4 +288,12 @@ def play(
                     if feed[SHIFT, a] < state.floor[level, a]:
                         for finer in range(level, levels + 1):
                             ends[finer] = min(ends[finer], t + 1)
+        for level in range(len(paces)):
+            if (t + 1) % paces[level] == 0:
+                first = t + 1 - paces[level]
+                block = state.past[level, first // paces[level]]
+                bounds_of_past(block, state.price, threshold, max_ltv, bars.row, first, t + 1)
+
+    live(chosen[0], total, state, accounts, terms, bars.row, owners)
+    exposure(bars, state, daily)
     return daily, deficit, whole[: events[0]], values[: events[0]]

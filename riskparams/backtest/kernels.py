@@ -36,11 +36,9 @@ def uniform(seed: int, account: int, subsystem: int, number: int) -> float:
 def waiting_bars(draw: float, log_idle: float) -> int:
     """Return the bars until an action whose chance of not coming in a bar is `exp(log_idle)`: geometric, at least 1.
 
-    Where it never comes, `log_idle` is 0 and so is the answer.
+    Where it never comes, `log_idle` is 0 and the answer 2**40, more than any market has.
     """
-    if log_idle == 0.0:
-        return 0
-    return 1 + min(int(log(draw) / log_idle), 2**40)
+    return 2**40 if log_idle == 0.0 else min(1 + int(log(draw) / log_idle), 2**40)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -1,26 +1,47 @@
-"""What the owners of managed accounts do, compiled: open, top up, relever."""
+"""What the owners of managed accounts do, compiled: open, top up, relever.
+
+Nobody else sees what an owner does until the account is liquidated, so it need not be done at its time: `live` catches up,
+from the prices that were shown, when somebody looks.
+"""
 
 from __future__ import annotations
 
 from numba import njit
 
-from riskparams.backtest.asleep import REOPEN_AT, TOP_UP_DRAWS, TOP_UP_WAIT, OwnerNumbers
-from riskparams.backtest.fills import Seen
+from riskparams.backtest.bounds import SLACK
+from riskparams.backtest.fills import ORACLE, OWED, Seen
 from riskparams.backtest.kernels import health_factor, uniform, waiting_bars
-from riskparams.backtest.state import TOP_UP, Accounts, State, Terms, count_account, look, scale_row
-from riskparams.terms import FloatArray
+from riskparams.backtest.state import (
+    BUSY,
+    LIVED,
+    RELEVER,
+    RELEVER_AT,
+    RELEVER_DRAWS,
+    REOPEN_AT,
+    TOP_UP,
+    TOP_UP_DRAWS,
+    TOP_UP_WAIT,
+    Accounts,
+    OwnerNumbers,
+    State,
+    Terms,
+    count_account,
+    look,
+    scale_row,
+)
+from riskparams.terms import FloatArray, IntArray
 
 
 @njit(cache=True, nogil=True)
-def open_account(i: int, scale: float, state: State, accounts: Accounts, terms: Terms, row: int, price: FloatArray) -> None:
-    """Open managed account i with its make-up, `scale` times as large, and the debt its owner wants."""
-    start = look(i, accounts.collateral, accounts.debt, price, terms, row, accounts.utilisation[i])
+def open_account(t: int, i: int, scale: float, state: State, accounts: Accounts, terms: Terms, row: int) -> None:
+    """Open managed account i at bar t with its make-up, `scale` times as large, and the debt its owner wants."""
+    start = look(i, accounts.collateral, accounts.debt, state.price[t], terms, row, accounts.utilisation[i])
     if scale == 0.0:
         scale = accounts.size[i] / start.collateral
     scale_row(state.collateral, accounts.collateral, i, scale)
     scale_row(state.debt, accounts.debt, i, scale * start.wanted / start.debt)
-    state.ledger[i, REOPEN_AT] = -1
-    count_account(state, i, 1.0)
+    state.ledger[i, REOPEN_AT], state.ledger[i, LIVED] = -1, t
+    count_account(state, t, i, 1.0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -33,26 +54,68 @@ def wants(now: Seen, owners: OwnerNumbers) -> int:
 
 
 @njit(cache=True, nogil=True)
-def owner_acts(
-    i: int, now: Seen, state: State, accounts: Accounts, terms: Terms, row: int, price: FloatArray, owners: OwnerNumbers
-) -> Seen:
-    """Let the owner of account i top up or relever, if it wants to and its wait is over; return the account after it."""
-    own, side = accounts.utilisation[i], wants(now, owners)
-    if side < 0 or state.ledger[i, TOP_UP_WAIT + side] == 0:
-        return now
-    state.ledger[i, TOP_UP_WAIT + side] -= 1
-    if state.ledger[i, TOP_UP_WAIT + side] > 0:
-        return now
-    state.ledger[i, TOP_UP_DRAWS + side] += 1
-    idle = owners.top_up_idle if side == 0 else owners.relever_idle
-    state.ledger[i, TOP_UP_WAIT + side] = waiting_bars(
-        uniform(accounts.seed, i, TOP_UP + side, state.ledger[i, TOP_UP_DRAWS + side]), idle
-    )
-    count_account(state, i, -1.0)
-    if now.debt > 0.0:
-        scale_row(state.debt, state.debt, i, now.wanted / now.debt)
-    else:
-        start = look(i, state.collateral, accounts.debt, price, terms, row, own)
-        scale_row(state.debt, accounts.debt, i, start.wanted / start.debt)
-    count_account(state, i, 1.0)
-    return look(i, state.collateral, state.debt, price, terms, row, own)
+def live(
+    among: IntArray, t: int, state: State, accounts: Accounts, terms: Terms, rows: IntArray, owners: OwnerNumbers
+) -> None:
+    """Let the owners of open accounts do what they did unseen before bar t.
+
+    An owner thinks of borrowing more in bars drawn beforehand, whatever the account is by then: with a chance that is the
+    same in every bar, this is the law of a draw in each bar in which it wants to. Between those bars it can only top up,
+    and blocks in which it had no reason to are passed over. All is written out in one loop: a call that is handed arrays
+    costs more than what it would do here.
+    """
+    ledger, collateral, debt, changes, own = state.ledger, state.collateral, state.debt, state.changes, accounts.utilisation
+    past, paces, price, make_up = state.past, state.paces, state.price, accounts.debt
+    threshold, max_ltv, assets, levels = terms.threshold, terms.max_ltv, debt.shape[1], len(state.paces)
+    for i in among:
+        s = ledger[i, LIVED] + 1
+        if s >= t or own[i] <= 0.0 or ledger[i, BUSY] >= 0 or ledger[i, REOPEN_AT] >= 0:
+            continue
+        thinks, idle = ledger[i, RELEVER_AT], ledger[i, TOP_UP_WAIT]
+        while s < t:
+            while thinks < s:
+                ledger[i, RELEVER_DRAWS] += 1
+                thinks += waiting_bars(uniform(accounts.seed, i, RELEVER, ledger[i, RELEVER_DRAWS]), owners.relever_idle)
+            until, passed = min(t, thinks), 0
+            for level in range(levels):
+                pace = paces[level]
+                if s % pace or s + pace > until:
+                    continue
+                at, owing, backing, limit = s // pace, 0.0, 0.0, 0.0
+                for a in range(assets):
+                    owing += debt[i, a] * past[level, at, a, 0]
+                    backing += collateral[i, a] * past[level, at, a, 1]
+                    limit += collateral[i, a] * past[level, at, a, 2]
+                owing *= 1 + SLACK
+                if owners.top_up_idle == 0.0 or backing >= owners.top_up_below * owing or own[i] * limit >= owing:
+                    passed = pace
+                    break
+            s += passed
+            if passed:
+                continue
+            row, owing, backing, limit = rows[s], 0.0, 0.0, 0.0
+            for a in range(assets):
+                part = collateral[i, a] * price[s, ORACLE, a]
+                owing += debt[i, a] * price[s, OWED, a]
+                backing += threshold[row, a] * part
+                limit += max_ltv[row, a] * part
+            side = wants(Seen(owing, 0.0, backing, own[i] * limit), owners)
+            acts = side == 1 and s == thinks
+            idle -= side == 0
+            if idle == 0:
+                acts = True
+                ledger[i, TOP_UP_DRAWS] += 1
+                idle = waiting_bars(uniform(accounts.seed, i, TOP_UP, ledger[i, TOP_UP_DRAWS]), owners.top_up_idle)
+            if acts and owing <= 0.0:  # all had been repaid
+                for a in range(assets):
+                    debt[i, a] = make_up[i, a]
+                    owing += debt[i, a] * price[s, OWED, a]
+                    changes[s, 0, a] += 1.0
+                    changes[s, 1, a] += collateral[i, a]
+                    changes[s, 2, a] += debt[i, a]
+            for a in range(assets if acts else 0):
+                wanted = debt[i, a] * (own[i] * limit / owing)
+                changes[s, 2, a] += wanted - debt[i, a]
+                debt[i, a] = wanted
+            s += 1
+        ledger[i, RELEVER_AT], ledger[i, TOP_UP_WAIT], ledger[i, LIVED] = thinks, idle, t - 1

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 EPISODE_GAP = DAY  # a liquidation episode ends once the health factor has held at 1 or more for this long
 JUDGEMENT = 7 * DAY  # how long the position is followed as if it had not been liquidated
-BLOCKS = (168, 24, 6, 1)  # bars in which an account that cannot reach a trigger is not looked at
+BLOCKS = (672, 168, 24, 6, 1)  # bars in which an account that cannot reach a trigger is not looked at
+PACES = (168, 24, 6)  # and in which, looking back, what an owner wanted is judged at once
 
 DAILY_COLUMNS = (  # in the order of the engine's daily table
     "position_hours",
@@ -189,7 +190,6 @@ def replay(
     nothing can happen to an account; that changes no event.
     """
     from riskparams.backtest import engine, state
-    from riskparams.backtest.asleep import OwnerNumbers
 
     window = slice(
         0 if start is None else int(np.searchsorted(market.time, start, side="right")),
@@ -247,6 +247,7 @@ def replay(
         oracle.delay_bars,
         oracle.stale_nanoseconds,
     )
+    blocks, paces = (np.array(lengths if skip else (), dtype=np.int64) for lengths in (BLOCKS, PACES))
     table, deficit, whole, values = engine.play(
         bars,
         terms,
@@ -254,15 +255,15 @@ def replay(
         feed,
         _rule_numbers(rules),
         depth_arrays(impact, market.assets, bar_seconds=market.bar / NANOSECONDS),
-        OwnerNumbers(
+        state.OwnerNumbers(
             float(cohort.top_up_below),
             log1p(-cohort.top_up_chance(hours)),
             float(cohort.relever_above),
             log1p(-cohort.relever_chance(hours)),
             cohort.reopen_nanoseconds,
         ),
-        state.fresh_state(positions, feed, auction=rules.auction is not None, levels=len(BLOCKS) if skip else 0),
-        np.array(BLOCKS if skip else (), dtype=np.int64),
+        state.fresh_state(positions, feed, len(time), paces, levels=len(blocks), auction=rules.auction is not None),
+        blocks,
     )
     days = int(day[-1]) + 1
     largest_deficit = np.zeros(days)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from riskparams.backtest.asleep import AUCTION_FROM, BUSY
 from riskparams.backtest.fills import MARKET, ORACLE, OWED, Auction, Fill, RuleNumbers, bid, called, largest
 from riskparams.backtest.impact import DepthArrays
 from riskparams.backtest.kernels import health_factor
 from riskparams.backtest.state import (
     ACCOUNT,
+    AUCTION_FROM,
     BAD_DEBT,
     BAR,
+    BUSY,
     CLOSE,
     COLLATERAL,
     DEBT,
@@ -133,12 +134,12 @@ def liquidate(
     waits for the next bar. The event arrays have room.
     """
     row, now = bars.row[t], bars.time[t]
-    collateral, debt, price = state.collateral, state.debt, state.price
+    collateral, debt, price = state.collateral, state.debt, state.price[t]
     in_auction = state.ledger[i, AUCTION_FROM] > NEVER
     gas = rules.gas * bars.costs[t, GAS]
     worthless = gas / rules.win_probability if rules.liquidators else 0.0
     seen_now = look(i, collateral, debt, price, terms, row, own)
-    count_account(state, i, -1.0)
+    count_account(state, t, i, -1.0)
     tries, done = 0, False
     while not done:
         tries += 1
@@ -196,7 +197,7 @@ def liquidate(
         state.ledger[i, BUSY] = -1
         if in_auction:
             state.ledger[i, AUCTION_FROM] = NEVER
-    count_account(state, i, 1.0)
+    count_account(state, t, i, 1.0)
     return capital
 
 

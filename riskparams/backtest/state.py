@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from riskparams.backtest.asleep import AUCTION_FROM, BUSY, REOPEN_AT, SURE_FROM, UNHEALTHY
 from riskparams.backtest.fills import ORACLE, OWED, Seen, seen
 from riskparams.terms import BoolArray, FloatArray, IntArray
 
@@ -28,6 +27,11 @@ FOREVER = 2**62
 ROUNDING = 1e-12  # what a liquidation leaves of an asset is nothing below this share of what was there
 GUARD, FINER = 0.05, 0.2  # how much further, in logs, liquidations may push a price before a block is broken off; by level
 
+
+# what is known of an account, in whole numbers: the columns of the ledger
+BUSY, REOPEN_AT, UNHEALTHY, TOP_UP_WAIT, RELEVER_AT, TOP_UP_DRAWS, RELEVER_DRAWS, AUCTION_FROM = range(8)
+LIVED = 8  # the last bar whose owner's doings are in the account
+LEDGER = 9
 
 # kinds of quotes, flags and costs of a bar
 CLOSE, LOW, HIGH, GROWTH = range(4)
@@ -70,6 +74,16 @@ class Accounts(NamedTuple):
     seed: int
 
 
+class OwnerNumbers(NamedTuple):
+    """`Cohort`, as numbers; a chance is given as the logarithm of its not coming in a bar."""
+
+    top_up_below: float
+    top_up_idle: float
+    relever_above: float
+    relever_idle: float
+    reopen_after: int
+
+
 class OracleNumbers(NamedTuple):
     """`OracleRules`, as numbers."""
 
@@ -84,33 +98,40 @@ class State(NamedTuple):
 
     collateral: FloatArray  # quantities, (accounts, assets)
     debt: FloatArray  # before growth
-    ledger: IntArray  # (accounts, 10), in the columns named above; -1 where an account is not due, or not closed
+    ledger: IntArray  # (accounts, 9), in the columns named above; -1 where an account is not due, or not closed
     auction: FloatArray  # (accounts in auctions, 2): the price it began with, what is due to the keeper who began it
-    sums: FloatArray  # over accounts that owe: their number, collateral and debt, (3, assets)
+    changes: FloatArray  # in each bar, of the number of accounts that owe, their collateral and debt, (bars, 3, assets)
     events: IntArray  # how many have been written, (1,)
-    price: FloatArray  # the price table of the bar, (5, assets)
+    price: FloatArray  # the price table of each bar, (bars, 5, assets)
+    paces: IntArray  # lengths of past blocks, in bars, each a multiple of the next
+    past: FloatArray  # what a unit of each asset counted for in past blocks, (paces, blocks, assets, 3)
     way: FloatArray  # published prices on their way to the market, (delay + 1, assets)
     way_time: IntArray  # when they were published; the last row is that of the newest, (delay + 2, assets)
     floor: FloatArray  # the shift below which a block is broken off, by level and asset
     feed: FloatArray  # (11, assets), in the rows named above; shifts are in logs and at most 0
-    health: FloatArray  # of each account at the anchors; 0 where it has changed since
+    health: FloatArray  # at least that of each account at the anchors, whatever its owner does; 0 where that is not known
     readable: FloatArray  # the least and greatest price published or on its way, (2, assets)
 
 
-def fresh_state(accounts: Accounts, oracle: OracleNumbers, *, auction: bool, levels: int) -> State:
-    """Return the state before the first bar, for so many levels of blocks: accounts stand as given, nothing is due."""
+def fresh_state(accounts: Accounts, oracle: OracleNumbers, bars: int, paces: IntArray, *, levels: int, auction: bool) -> State:
+    """Return the state before the first of the bars: accounts stand as given, nothing is due.
+
+    `levels` is the number of lengths of blocks to come, `paces` are those of blocks gone by.
+    """
     n, assets = accounts.collateral.shape
-    ledger = np.zeros((n, 10), np.int64)
-    ledger[:, [BUSY, REOPEN_AT, SURE_FROM]] = -1
+    ledger = np.zeros((n, LEDGER), np.int64)
+    ledger[:, [BUSY, REOPEN_AT]] = -1
     ledger[:, [UNHEALTHY, AUCTION_FROM]] = NEVER
     return State(
         collateral=accounts.collateral.copy(),
         debt=accounts.debt.copy(),
         ledger=ledger,
         auction=np.zeros((n if auction else 1, 2)),
-        sums=np.zeros((3, assets)),
+        changes=np.zeros((bars, 3, assets)),
         events=np.zeros(1, np.int64),
-        price=np.ones((5, assets)),
+        price=np.ones((bars, 5, assets)),
+        paces=paces,
+        past=np.zeros((len(paces), bars // min([*paces, bars]), assets, 3)),
         way=np.ones((oracle.delay + 1, assets)),
         way_time=np.zeros((oracle.delay + 2, assets), np.int64),
         floor=np.full((levels + 1, assets), -np.inf),
@@ -121,16 +142,16 @@ def fresh_state(accounts: Accounts, oracle: OracleNumbers, *, auction: bool, lev
 
 
 @njit(cache=True, nogil=True)
-def count_account(state: State, i: int, times: float) -> None:
-    """Add account i to the sums, if it owes; -1 takes it out."""
+def count_account(state: State, t: int, i: int, times: float) -> None:
+    """Add account i to what there is from the end of bar t on, if it owes; -1 takes it out."""
     collateral, debt, owes = state.collateral, state.debt, False
     for a in range(debt.shape[1]):
         owes = owes or debt[i, a] > 0.0
     if owes:
         for a in range(debt.shape[1]):
-            state.sums[0, a] += times
-            state.sums[1, a] += times * collateral[i, a]
-            state.sums[2, a] += times * debt[i, a]
+            state.changes[t, 0, a] += times
+            state.changes[t, 1, a] += times * collateral[i, a]
+            state.changes[t, 2, a] += times * debt[i, a]
 
 
 @njit(cache=True, nogil=True)

@@ -96,9 +96,9 @@ def slow_uniform(seed: int, account: int, subsystem: int, number: int) -> float:
 
 
 def slow_wait(seed: int, account: int, subsystem: int, number: int, chance: float) -> int:
-    """Bars until the first success of so many chances; 0 where there is none."""
+    """Bars until the first success of so many chances; 2**40 where there is none."""
     if chance <= 0:
-        return 0
+        return 2**40
     return 1 + int(math.log(slow_uniform(seed, account, subsystem, number)) / math.log1p(-chance))
 
 
@@ -166,7 +166,8 @@ class SlowReplay:
         self.depth = [(impact.depth.get(asset) if impact else None) for asset in market.assets]
         self.daily: dict[str, dict[int, float]] = defaultdict(lambda: defaultdict(float))
         self.events: list[dict[str, float]] = []
-        self.waits: dict[tuple[int, int], int] = {}
+        self.waits: dict[tuple[int, int], int] = {}  # bars of wanting until a top-up
+        self.thinks: dict[int, int] = {}  # the next bar in which an owner thinks of borrowing more
         self.draws: dict[tuple[int, int], int] = defaultdict(int)
 
     # -- prices and parameters
@@ -227,12 +228,15 @@ class SlowReplay:
             subsystem = 2
         else:
             return
-        if self.waits[i, subsystem] == 0:
-            return
-        self.waits[i, subsystem] -= 1
-        if self.waits[i, subsystem] == 0:
-            self.draws[i, subsystem] += 1
-            self.waits[i, subsystem] = self.wait(i, subsystem)
+        if subsystem == 1:
+            self.waits[i, 1] -= 1
+            acts = self.waits[i, 1] == 0
+            if acts:
+                self.draws[i, 1] += 1
+                self.waits[i, 1] = self.wait(i, 1)
+        else:
+            acts = self.thinks[i] == t
+        if acts:
             if debt > 0:
                 account.owed = [owed * (wanted / debt) for owed in account.owed]
             else:
@@ -428,8 +432,7 @@ class SlowReplay:
         history = [[(price, int(market.time[0])) for price in first]]  # what was published, bar by bar
         accounts = [self.begin(i, first, 0, at_size=False) for i in range(len(self.book))]
         for i in range(len(accounts)):
-            for subsystem in (1, 2):
-                self.waits[i, subsystem] = self.wait(i, subsystem)
+            self.waits[i, 1], self.thinks[i] = self.wait(i, 1), self.wait(i, 2)
         stays, fades, readable = [0.0 for _ in first], [0.0 for _ in first], first
         for t in range(1, len(market.time)):
             time, day = int(market.time[t]), (int(market.time[t]) - 1) // DAY * DAY
@@ -464,6 +467,9 @@ class SlowReplay:
             self.capital = rules.liquidators.capital if rules.liquidators else math.inf
             gas = rules.liquidators.gas * float(conditions.gas[t]) if rules.liquidators else 0.0
             for i, account in enumerate(accounts):
+                if t > self.thinks[i]:
+                    self.draws[i, 2] += 1
+                    self.thinks[i] += self.wait(i, 2)
                 if not account.open:
                     if account.reopen is not None and time >= account.reopen:
                         accounts[i] = self.begin(i, readable, t, at_size=True)

@@ -48,4 +48,8 @@ def test_skipping_what_cannot_happen_changes_nothing(seed: int) -> None:
     for field in fields(EventLog):
         assert np.array_equal(getattr(quick.events, field.name), getattr(whole.events, field.name), equal_nan=True), field.name
     for field in fields(DailyTotals):
-        assert np.array_equal(getattr(quick.daily, field.name), getattr(whole.daily, field.name)), field.name
+        ours, theirs = getattr(quick.daily, field.name), getattr(whole.daily, field.name)
+        if field.name in ("debt_hours", "collateral_hours"):  # sums over accounts, in another order
+            assert np.allclose(ours, theirs, rtol=1e-12), field.name
+        else:
+            assert np.array_equal(ours, theirs), field.name
