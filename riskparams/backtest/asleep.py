@@ -11,24 +11,6 @@ from riskparams.terms import FloatArray, IntArray
 
 
 @njit(cache=True, nogil=True)
-def take_health(among: IntArray, end: int, state: State, utilisation: FloatArray, anchors: FloatArray) -> None:
-    """Write the health of the accounts at the anchors, which their owners can only better up to bar `end`; else 0.
-
-    It is 0 where that is not so: the owner may relever, or the account is due or closed. It is then looked at in full.
-    """
-    ledger, collateral, debt, health = state.ledger, state.collateral, state.debt, state.health
-    for i in among:
-        health[i] = 0.0
-        relevers = utilisation[i] > 0.0 and ledger[i, RELEVER_AT] < end
-        if not relevers and ledger[i, BUSY] < 0 and ledger[i, REOPEN_AT] < 0:
-            owing, backing = 0.0, 0.0
-            for a in range(anchors.shape[1]):
-                owing += debt[i, a] * anchors[1, a]
-                backing += anchors[2, a] * (collateral[i, a] * anchors[0, a])
-            health[i] = backing / owing if owing > 0.0 else np.inf
-
-
-@njit(cache=True, nogil=True)
 def awake(
     among: IntArray,  # accounts to choose from, in order
     chosen: IntArray,  # is filled with those to look at; may be `among` itself
@@ -40,33 +22,46 @@ def awake(
     last: int,  # close of the block's last bar
     state: State,
     utilisation: FloatArray,
+    managed: bool,  # whether any is above 0
+    anchors: FloatArray,  # prices and thresholds at which health is taken, as in `worst_fall`
+    until: int,  # the end of the coarsest block, for which health is taken
+    anew: bool,  # whether this is it, so that the anchors are new
 ) -> int:
     """Choose the accounts that could be liquidated, or reopen, from bar t up to bar `end`; return how many there are.
 
     An account whose owner was not looked at owes no more than is known, unless it thought of borrowing since: it is chosen
-    then, to be asked again once its owner has lived up to bar t.
+    then, to be asked again once its owner has lived up to bar t. The health of an account is known, and above 0, where it
+    is open, not due, and its owner can only better it before bar `until`; else it is 0. It is infinite where nothing is owed.
     """
     ledger, collateral, debt, health, found = state.ledger, state.collateral, state.debt, state.health, 0
     assets = debt.shape[1]
     for i in among:
-        if health[i] * fall > 1.0:
+        own, relevers, unseen = utilisation[i] if managed else 0.0, False, False
+        if health[i] * fall > 1.0 or (health[i] == np.inf and own <= 0.0):
             continue
-        if ledger[i, REOPEN_AT] >= 0:
+        idle = health[i] > 0.0 or (ledger[i, BUSY] < 0 and ledger[i, REOPEN_AT] < 0)
+        if own > 0.0:
+            relevers = ledger[i, RELEVER_AT] < end
+            unseen = relevers and ledger[i, RELEVER_AT] < t and ledger[i, LIVED] < t - 1
+        if not idle:
             if ledger[i, REOPEN_AT] > last:
                 continue
-        elif ledger[i, BUSY] < 0:
-            own = utilisation[i]
-            relevers = own > 0.0 and ledger[i, RELEVER_AT] < end
-            if not (relevers and ledger[i, RELEVER_AT] < t and ledger[i, LIVED] < t - 1):
-                owing, backing, limit = 0.0, 0.0, 0.0
-                for a in range(assets):
-                    owing += debt[i, a] * bounds[OWED_HIGH, a]
-                    backing += bounds[THRESHOLD_LOW, a] * collateral[i, a] * bounds[ORACLE_LOW, a]
-                    limit += bounds[LTV_HIGH, a] * collateral[i, a] * bounds[ORACLE_HIGH, a]
-                if relevers:
-                    owing = max(owing, own * limit * swing)
-                if backing >= owing * (1 + SLACK):
-                    continue
+        elif not unseen:
+            owing, backing, limit, owing_now, backing_now = 0.0, 0.0, 0.0, 0.0, 0.0
+            for a in range(assets):
+                held, owed = collateral[i, a], debt[i, a]
+                owing += owed * bounds[OWED_HIGH, a]
+                backing += bounds[THRESHOLD_LOW, a] * held * bounds[ORACLE_LOW, a]
+                limit += bounds[LTV_HIGH, a] * held * bounds[ORACLE_HIGH, a]
+                owing_now += owed * anchors[1, a]
+                backing_now += anchors[2, a] * (held * anchors[0, a])
+            if relevers:
+                owing = max(owing, own * limit * swing)
+            if anew or health[i] == 0.0:
+                borrows = own > 0.0 and ledger[i, RELEVER_AT] < until
+                health[i] = 0.0 if borrows else backing_now / owing_now if owing_now > 0.0 else np.inf
+            if backing >= owing * (1 + SLACK):
+                continue
         chosen[found] = i
         found += 1
     return found

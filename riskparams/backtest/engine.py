@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from riskparams.backtest.asleep import awake, take_health
+from riskparams.backtest.asleep import awake
 from riskparams.backtest.bounds import bounds_of_past, bounds_over, owed_swing, worst_fall
 from riskparams.backtest.fills import MARKET, ORACLE, OWED, WORST, WORST_OWED, RuleNumbers, Seen, largest, offered
 from riskparams.backtest.impact import DepthArrays
@@ -180,20 +180,20 @@ def play(
                     least, most = min(least, state.way[slot, a]), max(most, state.way[slot, a])
                 state.readable[0, a], state.readable[1, a] = least, most
             bounds = bounds_over(bars.quotes, threshold, max_ltv, bars.row, t, ends[level], state.readable, feed[LOWEST])
-            fall = worst_fall(bounds, feed[ANCHOR:]) if level > 1 else 0.0
-            swing, last = owed_swing(bounds, feed[ANCHOR:]), bars.time[ends[level] - 1]
-            found = awake(
-                chosen[level - 1, : count[level - 1]], chosen[level], bounds, swing, fall, t, ends[level], last, state, own
-            )
-            if managed:
-                live(chosen[level, :found], t, state, accounts, terms, bars.row, owners)
-                found = awake(chosen[level, :found], chosen[level], bounds, swing, fall, t, ends[level], last, state, own)
-            count[level] = found
             if level == 1:
                 for a in range(assets):
                     feed[ANCHOR, a], feed[ANCHOR_OWED, a] = price[ORACLE, a], price[OWED, a]
                     feed[ANCHOR_THRESHOLD, a] = threshold[row, a]
-                take_health(chosen[1, : count[1]], ends[1], state, own, feed[ANCHOR:])
+            fall = worst_fall(bounds, feed[ANCHOR:]) if level > 1 else 0.0
+            swing, last, found = owed_swing(bounds, feed[ANCHOR:]), bars.time[ends[level] - 1], count[level - 1]
+            for again in range(2 if managed else 1):
+                found = awake(
+                    chosen[level if again else level - 1, :found], chosen[level], bounds, swing, fall, t, ends[level], last,
+                    state, own, managed, feed[ANCHOR:], ends[1], level == 1,
+                )  # fmt: skip
+                if managed and not again:
+                    live(chosen[level, :found], t, state, accounts, terms, bars.row, owners)
+            count[level] = found
 
         stale, price = published_prices(t, bars, oracle, state), state.price[t]
         feed[SOLD] = 0.0
@@ -267,6 +267,7 @@ def play(
                     if seen_now.debt <= 0.0:
                         ledger[i, BUSY] = -1
                         ledger[i, REOPEN_AT] = now + owners.reopen_after if own[i] > 0.0 else FOREVER
+                        state.health[i] = 0.0 if own[i] > 0.0 else np.inf
                         continue
             if own[i] > 0.0 and ledger[i, BUSY] < 0 and wants(seen_now, owners) >= 0:
                 live(chosen[levels, place : place + 1], t + 1, state, accounts, terms, bars.row, owners)

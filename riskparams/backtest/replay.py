@@ -234,9 +234,10 @@ def replay(
         hours=hours,
         judgement=JUDGEMENT,
     )
+    collateral, debt = state.side_by_side(accounts.collateral, accounts.debt)
     positions = state.Accounts(  # copies, since an array that is read-only is another type to the compiler
-        collateral=np.array(accounts.collateral, dtype=np.float64),
-        debt=np.array(accounts.debt, dtype=np.float64),
+        collateral=collateral,
+        debt=debt,
         utilisation=np.array(accounts.utilisation, dtype=np.float64),
         size=np.array(accounts.size, dtype=np.float64),
         seed=accounts.seed,
@@ -270,8 +271,6 @@ def replay(
     np.maximum.at(largest_deficit, day[1:], deficit[1:])
     bar_hours = np.full(len(time) - 1, hours)
     lent = terms.max_ltv.max(axis=1)[rows[1:]]
-    order = np.lexsort((whole[:, state.ACCOUNT], whole[:, state.BAR]))
-    whole, values = whole[order].astype(np.int64), values[order]
     return BacktestResult(
         name=name,
         opened=int(time[0]),

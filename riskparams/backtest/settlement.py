@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from riskparams.backtest.bounds import SLACK
 from riskparams.backtest.fills import MARKET, ORACLE, OWED, Auction, Fill, RuleNumbers, bid, called, largest
 from riskparams.backtest.impact import DepthArrays
 from riskparams.backtest.kernels import health_factor
@@ -61,25 +62,52 @@ from riskparams.terms import FloatArray, IntArray
 
 
 @njit(cache=True, nogil=True)
-def kept_health(
-    t: int, i: int, collateral: FloatArray, debt: FloatArray, terms: Terms, row: int, bonus: float, bars: Bars
-) -> bool:
+def follow(t: int, bars: Bars, following: FloatArray) -> int:
+    """Return the last bar of the judgement that begins at t; fill in the least and the most of prices on the way, once a bar.
+
+    `following` is (2, assets + 1): what an asset is worth at least, what a unit of it is owed at most; t and that last bar.
+    """
+    assets, last = following.shape[1] - 1, int(following[1, -1])
+    if following[0, -1] == t:
+        return last
+    last = t
+    while last + 1 < len(bars.time) and bars.time[last + 1] <= bars.time[t] + bars.judgement:
+        last += 1
+    for a in range(assets):
+        least, most = bars.quotes[t, CLOSE, a], bars.quotes[t, CLOSE, a] * bars.quotes[t, GROWTH, a]
+        for s in range(t + 1, last + 1):
+            least = min(least, bars.quotes[s, LOW, a])
+            most = max(most, bars.quotes[s, HIGH, a] * bars.quotes[s, GROWTH, a])
+        following[0, a], following[1, a] = least, most
+    following[0, -1], following[1, -1] = t, last
+    return last
+
+
+@njit(cache=True, nogil=True)
+def kept_health(t: int, i: int, state: State, terms: Terms, row: int, bonus: float, bars: Bars) -> bool:
     """Return whether account i, left alone, would have lived: C >= (1 + b) D while judged, and HF >= 1 at its end."""
-    time, quotes, threshold = bars.time, bars.quotes, terms.threshold
-    s, until = t, bars.time[t] + bars.judgement
-    while True:
-        debt_now, debt_worst, worst, backing = 0.0, 0.0, 0.0, 0.0
-        for a in range(collateral.shape[1]):
-            owed = debt[i, a] * quotes[s, GROWTH, a]
-            debt_now += owed * quotes[s, CLOSE, a]
-            debt_worst += owed * quotes[s, CLOSE if s == t else HIGH, a]
+    quotes, threshold, collateral, debt, following = bars.quotes, terms.threshold, state.collateral, state.debt, state.following
+    assets, last = collateral.shape[1], follow(t, bars, following)
+    owing, worst, backing = 0.0, 0.0, 0.0
+    for a in range(assets):
+        owing += debt[i, a] * quotes[last, GROWTH, a] * quotes[last, CLOSE, a]
+        backing += threshold[row, a] * collateral[i, a] * quotes[last, CLOSE, a]
+    if health_factor(owing, backing) < 1.0:
+        return False
+    owing = 0.0
+    for a in range(assets):
+        owing += debt[i, a] * following[1, a]
+        worst += collateral[i, a] * following[0, a]
+    if worst >= (1 + bonus) * owing * (1 + SLACK):  # at the worst of each price, whenever that was
+        return True
+    for s in range(t, last + 1):
+        owing, worst = 0.0, 0.0
+        for a in range(assets):
+            owing += debt[i, a] * quotes[s, GROWTH, a] * quotes[s, CLOSE if s == t else HIGH, a]
             worst += collateral[i, a] * quotes[s, CLOSE if s == t else LOW, a]
-            backing += threshold[row, a] * collateral[i, a] * quotes[s, CLOSE, a]
-        if worst < (1 + bonus) * debt_worst:
+        if worst < (1 + bonus) * owing:
             return False
-        if s + 1 >= len(time) or time[s + 1] > until:
-            return health_factor(debt_now, backing) >= 1.0
-        s += 1
+    return True
 
 
 @njit(cache=True, nogil=True)
@@ -166,7 +194,7 @@ def liquidate(
         k, j, fee, profit, bad = fill.collateral, fill.debt, fill.fee, fill.profit, 0.0
         false = np.nan
         if bars.flags[t, IS_JUDGED] and tries == 1:
-            false = 1.0 if kept_health(t, i, collateral, debt, terms, row, terms.bonus[row, k], bars) else 0.0
+            false = 1.0 if kept_health(t, i, state, terms, row, terms.bonus[row, k], bars) else 0.0
             day[JUDGED] += 1
             day[FALSE] += false
         if in_auction:

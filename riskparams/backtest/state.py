@@ -110,7 +110,18 @@ class State(NamedTuple):
     floor: FloatArray  # the shift below which a block is broken off, by level and asset
     feed: FloatArray  # (11, assets), in the rows named above; shifts are in logs and at most 0
     health: FloatArray  # at least that of each account at the anchors, whatever its owner does; 0 where that is not known
+    following: FloatArray  # (2, assets + 1), see `settlement.follow`
     readable: FloatArray  # the least and greatest price published or on its way, (2, assets)
+
+
+def side_by_side(collateral: FloatArray, debt: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return copies of both, interleaved in memory: what an account holds and owes is looked at together, from one cache line."""
+    line, (n, assets) = 64, collateral.shape
+    memory = np.empty(n * 2 * assets * 8 + line, np.uint8)
+    first = -memory.ctypes.data % line
+    both = memory[first : first + n * 2 * assets * 8].view(np.float64).reshape(n, 2, assets)
+    both[:, 0], both[:, 1] = collateral, debt
+    return both[:, 0], both[:, 1]
 
 
 def fresh_state(accounts: Accounts, oracle: OracleNumbers, bars: int, paces: IntArray, *, levels: int, auction: bool) -> State:
@@ -119,12 +130,13 @@ def fresh_state(accounts: Accounts, oracle: OracleNumbers, bars: int, paces: Int
     `levels` is the number of lengths of blocks to come, `paces` are those of blocks gone by.
     """
     n, assets = accounts.collateral.shape
+    collateral, debt = side_by_side(accounts.collateral, accounts.debt)
     ledger = np.zeros((n, LEDGER), np.int64)
     ledger[:, [BUSY, REOPEN_AT]] = -1
     ledger[:, [UNHEALTHY, AUCTION_FROM]] = NEVER
     return State(
-        collateral=accounts.collateral.copy(),
-        debt=accounts.debt.copy(),
+        collateral=collateral,
+        debt=debt,
         ledger=ledger,
         auction=np.zeros((n if auction else 1, 2)),
         changes=np.zeros((bars, 3, assets)),
@@ -137,6 +149,7 @@ def fresh_state(accounts: Accounts, oracle: OracleNumbers, bars: int, paces: Int
         floor=np.full((levels + 1, assets), -np.inf),
         feed=np.zeros((11, assets)),
         health=np.zeros(n),
+        following=np.full((2, assets + 1), -1.0),
         readable=np.ones((2, assets)),
     )
 
