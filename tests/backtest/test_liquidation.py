@@ -108,8 +108,8 @@ def test_owners_wait_as_long_as_a_chance_in_every_bar_would_have_them(chance: fl
         assert np.mean(waits > bars) == pytest.approx((1 - chance) ** bars, abs=0.012)
 
 
-def test_who_never_acts_has_no_wait() -> None:
-    assert waiting_bars(0.5, 0.0) == 0
+def test_who_never_acts_waits_longer_than_any_market_lasts() -> None:
+    assert waiting_bars(0.5, 0.0) == 2**40
 
 
 @pytest.mark.parametrize(
