@@ -51,12 +51,19 @@ class Depth:
     """What volume says about the market a liquidator sells into.
 
     `daily_volume` is in the numeraire, after the share and stress that the study assumes; `daily_sigma` is the
-    standard deviation of daily log returns.
+    standard deviation of daily log returns. Without volume nothing can be sold. Raises `ConfigError` for a number that
+    none of them can be.
     """
 
     daily_volume: float
     daily_sigma: float
     spread: float = 0.0005
+
+    def __post_init__(self) -> None:
+        for name, most in (("daily_volume", math.inf), ("daily_sigma", math.inf), ("spread", 1.0)):
+            value = getattr(self, name)
+            if not 0 <= value < most:
+                raise ConfigError(f"depth: {name} is {value}: expected a number from 0 to below {most:g}")
 
     def slippage(self, value: float) -> float:
         """Return the average shortfall of price when selling `value`: `spread/2 + (2/3) sigma sqrt(Q/V)`.
@@ -66,7 +73,10 @@ class Depth:
         >>> round(Depth(daily_volume=1e8, daily_sigma=0.04).slippage(1e6), 6)
         0.002917
         """
-        return self.spread / 2 + 2 / 3 * self.daily_sigma * math.sqrt(value / self.daily_volume)
+        if value > 0 and self.daily_volume == 0:
+            return 1.0
+        impact = math.sqrt(value / self.daily_volume) if value > 0 else 0.0
+        return self.spread / 2 + 2 / 3 * self.daily_sigma * impact
 
 
 @dataclass(frozen=True, slots=True)

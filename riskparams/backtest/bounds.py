@@ -62,7 +62,7 @@ def bounds_over(
 def bounds_of_past(
     found: FloatArray, price: FloatArray, threshold: FloatArray, max_ltv: FloatArray, rows: IntArray, first: int, end: int
 ) -> None:
-    """Fill in what a unit of each asset counted for in bars gone by, (assets, 3): at most as debt, at least as backing and limit.
+    """Fill in what a unit of each asset counted for in bars gone by, (assets, 3): most as debt, least as backing and limit.
 
     `price` are the tables of what was shown, (bars, 5, assets).
     """

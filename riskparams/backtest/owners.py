@@ -29,7 +29,7 @@ from riskparams.backtest.state import (
     look,
     scale_row,
 )
-from riskparams.terms import FloatArray, IntArray
+from riskparams.terms import IntArray
 
 
 @njit(cache=True, nogil=True)
@@ -54,9 +54,7 @@ def wants(now: Seen, owners: OwnerNumbers) -> int:
 
 
 @njit(cache=True, nogil=True)
-def live(
-    among: IntArray, t: int, state: State, accounts: Accounts, terms: Terms, rows: IntArray, owners: OwnerNumbers
-) -> None:
+def live(among: IntArray, t: int, state: State, accounts: Accounts, terms: Terms, rows: IntArray, owners: OwnerNumbers) -> None:
     """Let the owners of open accounts do what they did unseen before bar t.
 
     An owner thinks of borrowing more in bars drawn beforehand, whatever the account is by then: with a chance that is the

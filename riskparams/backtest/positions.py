@@ -191,6 +191,8 @@ class Borrowers:
 
     def book(self, assets: Sequence[Asset], prices: FloatArray) -> PositionBook:
         """Return the book of these owners: each pledges the first asset and borrows the second, at `prices` (assets,)."""
+        if len(assets) < 2:
+            raise ConfigError(f"the market prices {', '.join(assets)} alone: these owners pledge one asset and borrow another")
         count = len(self)
         collateral, debt = np.zeros((count, len(assets))), np.zeros((count, len(assets)))
         collateral[:, 0] = self.size / prices[0]

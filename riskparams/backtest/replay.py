@@ -242,6 +242,11 @@ def replay(
         size=np.array(accounts.size, dtype=np.float64),
         seed=accounts.seed,
     )
+    if unknown := oracle.by_asset.keys() - set(market.assets):
+        raise ConfigError(
+            f"the oracle has deviations for {', '.join(sorted(unknown))}, the market prices {', '.join(market.assets)}: "
+            "leave out what it does not price"
+        )
     feed = state.OracleNumbers(
         np.array([oracle.by_asset.get(asset, oracle.deviation) for asset in market.assets]),
         oracle.heartbeat_nanoseconds,

@@ -136,6 +136,7 @@ _WINDOW: dict[str, Reader] = {"start": _moment, "end": _moment, "falls": _falls}
 _SHOCK: dict[str, Reader] = {
     "gap": _number,
     "co_crash": _number,
+    "falling": _duration,
     "depeg": _depeg,
     "oracle_frozen": _duration,
     "gas_multiplier": _number,

@@ -214,12 +214,16 @@ def _shocked(
         drop = scaled_drop(shock.co_crash, slope)
     elif asset not in pegged and asset not in spared:
         drop = shock.gap
-    away, frozen, calm = (
-        bars_of(time, panel.bar) for time in (depeg.duration if depeg else _NONE, shock.oracle_frozen, settling)
+    away, falling, frozen, calm = (
+        bars_of(time, panel.bar) for time in (depeg.duration if depeg else _NONE, shock.falling, shock.oracle_frozen, settling)
     )
-    hit = bar_of_shock(lead, panel.bar)
-    factors = np.ones(hit + max(away, frozen) + calm + 1)
-    factors[hit : hit + away if recovers else None] = 1.0 - drop
+    hit, steps = bar_of_shock(lead, panel.bar), max(1, falling)
+    factors = np.ones(hit + max(away, frozen, steps - 1) + calm + 1)
+    if recovers:
+        factors[hit : hit + away] = 1.0 - drop
+    else:
+        fallen = np.minimum(np.arange(1, len(factors) - hit + 1) / steps, 1.0)
+        factors[hit:] = np.where(fallen < 1.0, np.exp(fallen * np.log1p(-drop)), 1.0 - drop)
     time = panel.last + panel.bar * np.arange(len(factors), dtype=np.int64)
     origin = Origin.SHOCKED if drop else Origin.HELD
     return ScenarioPath(candles=_drawn(panel, asset, time, factors), origin=origin, beta=slope)

@@ -87,13 +87,14 @@ class Depeg:
 class Shock:
     """What is assumed to go wrong at once; a field left alone changes nothing.
 
-    `gap`: every volatile asset drops by it in one bar. `co_crash`: the reference drops by it in one bar, the others by
-    their beta times it in logs. From that bar on the oracle stands still for `oracle_frozen`, gas costs `gas_multiplier`
-    times as much and the market is `depth_multiplier` as deep.
+    `gap`: every volatile asset drops by it. `co_crash`: the reference drops by it, the others by their beta times it in
+    logs. Either takes one bar, or `falling`, in equal steps of logs. From its first bar on the oracle stands still for
+    `oracle_frozen`, gas costs `gas_multiplier` times as much and the market is `depth_multiplier` as deep.
     """
 
     gap: float = 0.0
     co_crash: float = 0.0
+    falling: timedelta = timedelta(0)
     depeg: Depeg | None = None
     oracle_frozen: timedelta = timedelta(0)
     gas_multiplier: float = 1.0
@@ -103,7 +104,10 @@ class Shock:
         for name in ("gap", "co_crash"):
             _require(0 <= getattr(self, name) < 1, name, getattr(self, name), "a drop, 0 or more and below 1")
         _require(not (self.gap and self.co_crash), "co_crash", self.co_crash, "0 beside a gap: a bar falls only once")
-        _require(self.oracle_frozen >= timedelta(0), "oracle_frozen", self.oracle_frozen, "a duration, 0 or more")
+        for name in ("falling", "oracle_frozen"):
+            _require(getattr(self, name) >= timedelta(0), name, getattr(self, name), "a duration, 0 or more")
+        if self.falling and not (self.gap or self.co_crash):
+            raise ConfigError(f"falling is {self.falling} and nothing falls: give a gap or a co_crash, or leave it out")
         _require(1 <= self.gas_multiplier < math.inf, "gas_multiplier", self.gas_multiplier, "a number, 1 or more")
         _require(0 < self.depth_multiplier <= 1, "depth_multiplier", self.depth_multiplier, "a share above 0, at most 1")
         if not (self.gap or self.co_crash or self.depeg):

@@ -115,7 +115,7 @@ class State(NamedTuple):
 
 
 def side_by_side(collateral: FloatArray, debt: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return copies of both, interleaved in memory: what an account holds and owes is looked at together, from one cache line."""
+    """Return copies of both, interleaved in memory, so that what an account holds and owes stands in one cache line."""
     line, (n, assets) = 64, collateral.shape
     memory = np.empty(n * 2 * assets * 8 + line, np.uint8)
     first = -memory.ctypes.data % line

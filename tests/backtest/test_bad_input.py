@@ -5,6 +5,7 @@ What a market, an oracle and an impact refuse when they are made is tested besid
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,8 @@ from slow_replay import HOUR, PAIR, START, TERMS
 from riskparams.backtest.impact import MarketImpact
 from riskparams.backtest.liquidation import CappedBonus, DutchAuction, LinearBonus, LiquidationRules, Liquidators
 from riskparams.backtest.market import Conditions, calm
-from riskparams.backtest.positions import Cohort, unmanaged
+from riskparams.backtest.oracle import OracleRules
+from riskparams.backtest.positions import Borrowers, Cohort, unmanaged
 from riskparams.backtest.replay import BacktestResult, replay
 from riskparams.backtest.schedule import ParameterSchedule
 from riskparams.errors import ConfigError, DataError, InsufficientData, ParameterError
@@ -103,6 +105,28 @@ def test_assets_in_another_order_than_the_markets_are_refused() -> None:
     book = unmanaged((PAIR.debt, PAIR.collateral), np.array([[0.0, 1.0]]), np.array([[0.5, 0.0]]))
     with pytest.raises(ConfigError, match="the book holds USD, X, the market prices X, USD: expected the same assets"):
         played(book=book)
+
+
+def test_an_oracle_that_has_rules_for_what_the_market_does_not_price_is_refused() -> None:
+    with pytest.raises(ConfigError, match="deviations for Y, the market prices X, USD: leave out"):
+        played(oracle=OracleRules(by_asset={"Y": 0.01}))
+
+
+def test_owners_who_borrow_need_a_second_asset() -> None:
+    with pytest.raises(ConfigError, match="the market prices X alone: these owners pledge one asset and borrow another"):
+        Borrowers(utilisation=np.array([1.0]), size=np.array([1e4]), seed=1).book([X], np.array([1.0]))
+
+
+@pytest.mark.parametrize("wrong", [{"daily_volume": -1.0}, {"daily_volume": math.nan}, {"daily_sigma": -0.1}, {"spread": 1.0}])
+def test_a_depth_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+    name, value = next(iter(wrong.items()))
+    with pytest.raises(ConfigError, match=f"depth: {name} is {value}: expected a number from 0 to below"):
+        Depth(**{"daily_volume": 1e8, "daily_sigma": 0.04} | wrong)
+
+
+def test_where_there_is_no_volume_all_is_lost_of_what_is_sold() -> None:
+    none = Depth(daily_volume=0.0, daily_sigma=0.04)
+    assert (none.slippage(1.0), none.slippage(0.0)) == (1.0, 0.00025)
 
 
 def test_a_schedule_that_begins_too_late_is_refused() -> None:

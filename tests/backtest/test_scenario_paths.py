@@ -198,6 +198,16 @@ def test_a_frozen_oracle_lengthens_the_path_by_as_long() -> None:
     assert len(frozen) == len(plain) + 2
 
 
+def test_a_fall_that_takes_its_time_goes_in_equal_steps_of_logs() -> None:
+    panel = market()
+    found = path(shock(gap=0.3, falling=timedelta(hours=4)), panel, BTC).candles
+    last = panel[BTC].close[-1]
+    assert np.all(found.close[:24] == last)
+    assert np.allclose(np.diff(np.log(found.close[23:28])), np.log(0.7) / 4, rtol=1e-12)
+    assert np.all(found.close[27:] == last * 0.7)
+    assert len(found) == 24 + 3 + 24 + 1
+
+
 def test_a_gap_leaves_pegged_and_spared_assets_alone() -> None:
     found = scenario_paths(shock(gap=0.3), market(), [BTC, ETH, USDC], reference=BTC, spared=[ETH])
     assert [str(found[asset]) for asset in (BTC, ETH, USDC)] == ["shocked", "held flat", "held flat"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from riskparams.terms import NANOSECONDS, Asset, iso
 
 SCENARIOS = load_scenarios()
 WINDOWS = ["2020-03-12", "2021-05-19", "2022-05-luna", "2022-06", "2022-11", "2023-03-usdc", "2024-08-05"]
-SHOCKS = ["co-crash", "depeg", "depth-x0.1", "gap-30", "gas-x20", "oracle-frozen-2h"]
+SHOCKS = ["co-crash", "depeg", "depth-x0.1", "fall-30-4h", "gap-30", "gas-x20", "oracle-frozen-2h"]
 FALLS = [(name, asset) for name in WINDOWS for asset in SCENARIOS[name].event.falls]  # type: ignore[union-attr]
 
 WINDOW = """
@@ -94,7 +95,8 @@ def test_the_named_assets_have_their_falls() -> None:
 
 def test_the_shocks_have_the_sizes_of_the_issue() -> None:
     assert shock("gap-30") == Shock(gap=0.30)
-    assert shock("oracle-frozen-2h") == Shock(gap=0.30, oracle_frozen=timedelta(hours=2))
+    assert shock("fall-30-4h") == Shock(gap=0.30, falling=timedelta(hours=4))
+    assert shock("oracle-frozen-2h") == replace(shock("fall-30-4h"), oracle_frozen=timedelta(hours=2))
     assert shock("gas-x20") == Shock(gap=0.30, gas_multiplier=20)
     assert shock("depth-x0.1") == Shock(gap=0.30, depth_multiplier=0.1)
     assert shock("co-crash") == Shock(co_crash=0.30)
