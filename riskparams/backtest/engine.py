@@ -1,9 +1,9 @@
 """The replay of many accounts over one market, bar by bar, compiled: arrays in, arrays out.
 
 Bars run outside and accounts inside, because accounts meet: in the price that liquidations leave behind, and in the
-liquidators' capital. An account is looked at only in blocks of bars in which its health could fall below 1, and what its owner
-did meanwhile is caught up with (`owners`);
-that changes no event (`blocks` empty looks at every account in every bar, and the tests compare the two).
+liquidators' capital. An account is looked at only in blocks of bars in which its health could fall below 1, and what its
+owner did meanwhile is caught up with; that changes no event (`blocks` empty looks at every account in every bar, and the
+tests compare the two).
 """
 
 from __future__ import annotations
