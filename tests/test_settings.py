@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from riskparams.backtest.liquidation import CappedBonus, DutchAuction, LinearBonus, LiquidationRules
 from riskparams.errors import ConfigError
 from riskparams.prices.sample import bundled
 from riskparams.settings import load_study, parse_moment
@@ -36,6 +38,35 @@ def test_what_is_left_out_takes_the_published_default(tmp_path: Path) -> None:
     assert task.costs.gas == 30
 
 
+def test_the_protocols_own_rules_reach_the_engine(tmp_path: Path) -> None:
+    hour = 3_600_000_000_000
+    plain = load_study(written(tmp_path, STUDY), {}).rules(hour)
+    assert plain == replace(LiquidationRules(), execution_bars=plain.execution_bars)
+    assert plain.execution_bars == 1
+    text = """[liquidation]
+target_health = 1.1
+close_factor = 0.5
+full_close_below = 0.9
+dust = 10
+bonus = { law = "linear", maximum = 0.15, health_at_maximum = 0.8 }
+"""
+    given = load_study(written(tmp_path, STUDY.replace("[model]", f"{text}\n[model]", 1)), {}).rules(hour)
+    assert given == LiquidationRules(
+        target_health=1.1,
+        close_factor=0.5,
+        full_close_below=0.9,
+        dust=10,
+        bonus=LinearBonus(maximum=0.15, health_at_maximum=0.8),
+    )
+    for table, part in (
+        ('bonus = { law = "capped", maximum = 0.15 }', {"bonus": CappedBonus(maximum=0.15)}),
+        ('bonus = { law = "linear", maximum = 0.15 }', {"bonus": LinearBonus(maximum=0.15)}),
+        ("auction = { cut = 0.02 }", {"auction": DutchAuction(cut=0.02)}),
+    ):
+        text = f"[liquidation]\n{table}\n\n[model]"
+        assert load_study(written(tmp_path, STUDY.replace("[model]", text, 1)), {}).rules(hour) == replace(plain, **part)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -60,6 +91,19 @@ def test_what_is_left_out_takes_the_published_default(tmp_path: Path) -> None:
         ('reference = "ALPHA"', 'reference = "USD"', ["model.reference is the numeraire"]),
         ('bar = "1h"', 'bar = "1d"', ["daily bars cannot resolve", "1 hours", '"12h"']),
         ("[prices]", '[prices]\nbundled = "index"', ["not both"]),
+        ("[model]", "[liquidation]\nclose_factor = 1.5\n\n[model]", ["rules.close_factor is 1.5", "share of the debt"]),
+        ("[model]", "[liquidation.auction]\ncut = 0\n\n[model]", ["auction.cut is 0", "1e-06 to 0.999"]),
+        ("[model]", '[liquidation]\nbonus = { law = "cubic", maximum = 0.1 }\n\n[model]', ["liquidation.bonus.law", "linear"]),
+        (
+            "[model]",
+            '[liquidation]\nbonus = { law = "capped", maximum = 0.1, health_at_maximum = 0.9 }\n\n[model]',
+            ["health_at_maximum belongs to the linear law"],
+        ),
+        (
+            "[model]",
+            '[liquidation]\nbonus = { law = "linear", maximum = 0.1 }\nauction = {}\n\n[model]',
+            ["both an auction and a bonus law"],
+        ),
         ("[study]", "[study", ["not valid TOML"]),
         ('name = "small"', 'name = "../up"', ["study.name"]),
         ("seed = 7", "", ["study.seed is missing"]),

@@ -43,6 +43,10 @@ def _plain(value: Any) -> str:
     return f"{value:,g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def _named(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in values.items())
+
+
 _SUBJECTS = {
     "appetite": "Risk appetite",
     "execution": "Execution costs of a liquidator",
@@ -97,8 +101,11 @@ _FIELDS: dict[str, dict[str, tuple[str, Callable[..., str]]]] = {
     },
     "rules": {
         "target_health": ("A liquidation restores a health factor of", _plain),
+        "close_factor": ("In place of that, it repays this share of the debt", level),
         "full_close_below": ("Full close allowed below a health factor of", _plain),
         "dust": ("Full close when less debt would be left than", _plain),
+        "bonus": ("Bonus law, above the market's own bonus", _named),
+        "auction": ("Dutch auction in place of a bonus", _named),
         "execution_bars": ("Bars from trigger to execution", _plain),
         "liquidators": ("Liquidators", str),
         "impact": ("Impact of liquidations on later prices", str),

@@ -26,6 +26,7 @@ from riskparams.prices.candles import Stamp
 from riskparams.prices.panel import Calendar
 from riskparams.settings.fields import Duration, Fraction, Moment, Section, Span
 from riskparams.settings.history import HistorySection
+from riskparams.settings.liquidation import LiquidationSection
 from riskparams.settings.stress import StressSection
 from riskparams.tails.gpd import TailSpec
 from riskparams.terms import Asset, Pair
@@ -135,7 +136,6 @@ class BacktestSection(Section):
     paths: Annotated[int, Field(ge=1_000, le=2_000_000)] = 20_000
     accounts: Annotated[int, Field(ge=10, le=1_000_000)] = 10_000
     draws: Annotated[int, Field(ge=99)] = 999
-    target_health: float = 1.05
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -227,6 +227,7 @@ class Study(Section):
     model: ModelSection
     appetite: AppetiteSection = AppetiteSection()
     execution: ExecutionSection = ExecutionSection()
+    liquidation: LiquidationSection = LiquidationSection()
     backtest: BacktestSection | None = None
     coverage: CoverageSection = CoverageSection()
     history: HistorySection | None = None
@@ -313,11 +314,8 @@ class Study(Section):
 
     def rules(self, bar: int) -> LiquidationRules:
         """Return the liquidation rules that the backtest plays by."""
-        target = self.backtest.target_health if self.backtest else 1.05
         horizon = self.appetite.build().liquidation_horizon
-        return LiquidationRules(
-            target_health=target, execution_bars=horizon.bars(bar), protocol_share=self.execution.protocol_share
-        )
+        return self.liquidation.build(execution_bars=horizon.bars(bar), protocol_share=self.execution.protocol_share)
 
     def cohort(self) -> Cohort:
         """Return the assumptions about borrowers."""

@@ -173,6 +173,21 @@ def test_another_seed_draws_other_borrowers(found: StressRun, tmp_path: Path) ->
     assert other.pairs[0].sets[1].debt != found.pairs[0].sets[1].debt
 
 
+def test_the_studys_way_of_liquidating_is_put_under_stress(found: StressRun, tmp_path: Path) -> None:
+    """All that is left over as a bonus brings the liquidators who do not come for the recommended one."""
+    rows = {}
+    for name, table in {"fixed": "", "capped": 'bonus = { law = "capped", maximum = 0.2 }', "auction": "auction = {}"}.items():
+        run = run_stress(only_alpha(tmp_path, f'scenarios = ["gap-30"]\n\n[liquidation]\n{table}'), simulated_market())
+        losses = run.pairs[0].rows[0].losses
+        assert losses is not None
+        rows[name] = losses[False, Intrabar.WORST]
+    fixed = found.pairs[0].rows[list(load_scenarios()).index("gap-30") * 2].losses
+    assert fixed is not None
+    assert rows["fixed"] == fixed[False, Intrabar.WORST]
+    assert rows["capped"].stuck_hours < rows["fixed"].stuck_hours
+    assert rows["auction"].liquidated > rows["fixed"].liquidated
+
+
 @pytest.mark.parametrize(
     ("stress", "said"),
     [
