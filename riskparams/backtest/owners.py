@@ -14,6 +14,7 @@ from riskparams.backtest.kernels import health_factor, uniform, waiting_bars
 from riskparams.backtest.state import (
     BUSY,
     LIVED,
+    NEVER,
     RELEVER,
     RELEVER_AT,
     RELEVER_DRAWS,
@@ -21,6 +22,7 @@ from riskparams.backtest.state import (
     TOP_UP,
     TOP_UP_DRAWS,
     TOP_UP_WAIT,
+    UNHEALTHY,
     Accounts,
     OwnerNumbers,
     State,
@@ -40,7 +42,7 @@ def open_account(t: int, i: int, scale: float, state: State, accounts: Accounts,
         scale = accounts.size[i] / start.collateral
     scale_row(state.collateral, accounts.collateral, i, scale)
     scale_row(state.debt, accounts.debt, i, scale * start.wanted / start.debt)
-    state.ledger[i, REOPEN_AT], state.ledger[i, LIVED] = -1, t
+    state.ledger[i, REOPEN_AT], state.ledger[i, LIVED], state.ledger[i, UNHEALTHY] = -1, t, NEVER
     count_account(state, t, i, 1.0)
 
 
@@ -115,5 +117,8 @@ def live(among: IntArray, t: int, state: State, accounts: Accounts, terms: Terms
                 wanted = debt[i, a] * (own[i] * limit / owing)
                 changes[s, 2, a] += wanted - debt[i, a]
                 debt[i, a] = wanted
+                if limit <= 0.0:  # nothing may be borrowed any more: all is repaid
+                    changes[s, 0, a] -= 1.0
+                    changes[s, 1, a] -= collateral[i, a]
             s += 1
         ledger[i, RELEVER_AT], ledger[i, TOP_UP_WAIT], ledger[i, LIVED] = thinks, idle, t - 1

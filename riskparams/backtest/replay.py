@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 EPISODE_GAP = DAY  # a liquidation episode ends once the health factor has held at 1 or more for this long
 JUDGEMENT = 7 * DAY  # how long the position is followed as if it had not been liquidated
+SURE = 1 - 2.0**-53  # the largest chance whose logarithm of not coming is finite
 BLOCKS = (672, 168, 24, 6, 1)  # bars in which an account that cannot reach a trigger is not looked at
 PACES = (168, 24, 6)  # and in which, looking back, what an owner wanted is judged at once
 
@@ -263,9 +264,9 @@ def replay(
         depth_arrays(impact, market.assets, bar_seconds=market.bar / NANOSECONDS),
         state.OwnerNumbers(
             float(cohort.top_up_below),
-            log1p(-cohort.top_up_chance(hours)),
+            log1p(-min(cohort.top_up_chance(hours), SURE)),
             float(cohort.relever_above),
-            log1p(-cohort.relever_chance(hours)),
+            log1p(-min(cohort.relever_chance(hours), SURE)),
             cohort.reopen_nanoseconds,
         ),
         state.fresh_state(positions, feed, len(time), paces, levels=len(blocks), auction=rules.auction is not None),

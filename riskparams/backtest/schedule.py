@@ -61,6 +61,11 @@ class ParameterSchedule:
             if not (np.all(np.isfinite(values)) and np.all(values >= 0)):
                 raise ParameterError(f"{name} holds a value that is negative or not finite: write 5 % as 0.05")
             frozen(values)
+        if np.any(self.liquidation_threshold > 1):
+            raise ParameterError(
+                f"liquidation_threshold reaches {self.liquidation_threshold.max():g}: a position would be called when its debt "
+                "is above its collateral; write 80 % as 0.8, and a collateral ratio of 130 % as 1 / 1.3"
+            )
 
     @classmethod
     def constant(cls, parameters: RiskParameters | ObservedParameters, start: int) -> ParameterSchedule:

@@ -51,7 +51,7 @@ def random_world(seed: int, *, bars: int = 300, accounts: int = 12) -> World:
         threshold = 0.8 + 0.05 * rng.standard_normal(3).clip(-1, 1)
         schedules[asset] = ParameterSchedule(
             effective=effective,
-            max_ltv=threshold - rng.uniform(0.02, 0.1),
+            max_ltv=(threshold - rng.uniform(0.02, 0.1)) * [1, seed % 5 > 0, 1],  # nothing may be borrowed for a while
             liquidation_threshold=threshold,
             liquidation_bonus=rng.uniform(0.03, 0.12, 3),
         )

@@ -129,6 +129,19 @@ def test_where_there_is_no_volume_all_is_lost_of_what_is_sold() -> None:
     assert (none.slippage(1.0), none.slippage(0.0)) == (1.0, 0.00025)
 
 
+def test_a_threshold_above_1_is_refused() -> None:
+    above = np.array([1.3])
+    with pytest.raises(ParameterError, match=r"liquidation_threshold reaches 1.3: .* collateral ratio of 130 % as 1 / 1.3"):
+        ParameterSchedule(
+            effective=np.array([START]), max_ltv=above - 0.1, liquidation_threshold=above, liquidation_bonus=above - 1
+        )
+
+
+def test_owners_who_act_in_every_bar_are_no_error() -> None:
+    cohort = Cohort(top_up_hazard=1e3, top_up_success=1.0, relever_hazard=1e3)
+    assert played(cohort=cohort).daily.hours.sum() == len(FALL) - 1
+
+
 def test_a_schedule_that_begins_too_late_is_refused() -> None:
     late = ParameterSchedule.constant(TERMS, START + 3 * HOUR)
     with pytest.raises(ParameterError, match=r"no parameters are in force for the bar that closes .*start later"):

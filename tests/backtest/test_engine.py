@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_worlds import COUNTED, agree, played, random_world, slowly
 
+from riskparams.backtest.positions import Cohort
 from riskparams.backtest.replay import DailyTotals, EventLog
 
 WORLDS = 200
@@ -38,6 +39,18 @@ def test_the_engine_agrees_with_the_slow_loop_in_hundreds_of_worlds(block: int) 
 def test_the_engine_agrees_with_the_slow_loop(seed: int) -> None:
     world = random_world(seed, bars=120, accounts=6)
     agree(played(world), slowly(world))
+
+
+def test_what_is_repaid_because_nothing_may_be_borrowed_any_more_is_out_of_the_sums() -> None:
+    """A position that tops up to no debt and borrows again later is counted once."""
+    world = replace(
+        random_world(0), cohort=Cohort(top_up_below=3.0, top_up_hazard=30.0, top_up_success=0.99, relever_hazard=1.0)
+    )
+    book = replace(world.book, utilisation=np.full(len(world.book), 0.5))
+    world = replace(world, book=book)
+    result, slow = played(world), slowly(world)
+    agree(result, slow)
+    assert result.daily.position_hours.min() < result.daily.position_hours.max()
 
 
 @given(seed=st.integers(0, 100_000))
