@@ -187,6 +187,7 @@ def play(
                     feed[ANCHOR_THRESHOLD, a] = threshold[row, a]
             fall = worst_fall(bounds, feed[ANCHOR:]) if level > 1 else 0.0
             swing, last, found = owed_swing(bounds, feed[ANCHOR:]), bars.time[ends[level] - 1], count[level - 1]
+            state.looks[0] += found
             for again in range(2 if managed else 1):
                 found = awake(
                     chosen[level if again else level - 1, :found], chosen[level], bounds, swing, fall, t, ends[level], last,
@@ -201,6 +202,7 @@ def play(
         working, capital, gas = not (bars.flags[t, HALTED] or stale), rules.capital, rules.gas * bars.costs[t, GAS]
         calling, worthless = working and bars.flags[t, CHECKED], gas / rules.win_probability if rules.liquidators else 0.0
 
+        state.looks[0] += count[levels]
         for place in range(count[levels]):
             i = chosen[levels, place]
             if ledger[i, REOPEN_AT] >= 0:

@@ -149,7 +149,8 @@ class EventLog:
 class BacktestResult:
     """What happened to a book: daily totals, each liquidation, and all that is needed to repeat it.
 
-    `last_deficit` is the sum of debt above collateral at the last close: loss that is not yet realised.
+    `last_deficit` is the sum of debt above collateral at the last close: loss that is not yet realised. `looks` counts how
+    often an account was looked at, over all bars and blocks of bars: what the replay cost.
     """
 
     name: str
@@ -157,6 +158,7 @@ class BacktestResult:
     last: int
     bar: int
     accounts: int
+    looks: int
     daily: DailyTotals
     events: EventLog
     last_deficit: float
@@ -255,6 +257,7 @@ def replay(
         oracle.stale_nanoseconds,
     )
     blocks, paces = (np.array(lengths if skip else (), dtype=np.int64) for lengths in (BLOCKS, PACES))
+    fresh = state.fresh_state(positions, feed, len(time), paces, levels=len(blocks), auction=rules.auction is not None)
     table, deficit, whole, values = engine.play(
         bars,
         terms,
@@ -269,7 +272,7 @@ def replay(
             log1p(-min(cohort.relever_chance(hours), SURE)),
             cohort.reopen_nanoseconds,
         ),
-        state.fresh_state(positions, feed, len(time), paces, levels=len(blocks), auction=rules.auction is not None),
+        fresh,
         blocks,
     )
     days = int(day[-1]) + 1
@@ -283,6 +286,7 @@ def replay(
         last=int(time[-1]),
         bar=market.bar,
         accounts=len(accounts),
+        looks=int(fresh.looks[0]),
         daily=DailyTotals(
             day=(first_day + np.arange(days)) * DAY,
             hours=np.bincount(day[1:], weights=bar_hours, minlength=days).astype(np.float64),

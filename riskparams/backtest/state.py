@@ -102,6 +102,7 @@ class State(NamedTuple):
     auction: FloatArray  # (accounts in auctions, 2): the price it began with, what is due to the keeper who began it
     changes: FloatArray  # in each bar, of the number of accounts that owe, their collateral and debt, (bars, 3, assets)
     events: IntArray  # how many have been written, (1,)
+    looks: IntArray  # how often an account has been looked at, over all blocks and bars, (1,)
     price: FloatArray  # the price table of each bar, (bars, 5, assets)
     paces: IntArray  # lengths of past blocks, in bars, each a multiple of the next
     past: FloatArray  # what a unit of each asset counted for in past blocks, (paces, blocks, assets, 3)
@@ -141,6 +142,7 @@ def fresh_state(accounts: Accounts, oracle: OracleNumbers, bars: int, paces: Int
         auction=np.zeros((n if auction else 1, 2)),
         changes=np.zeros((bars, 3, assets)),
         events=np.zeros(1, np.int64),
+        looks=np.zeros(1, np.int64),
         price=np.ones((bars, 5, assets)),
         paces=paces,
         past=np.zeros((len(paces), bars // min([*paces, bars]), assets, 3)),

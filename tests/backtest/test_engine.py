@@ -53,6 +53,20 @@ def test_what_is_repaid_because_nothing_may_be_borrowed_any_more_is_out_of_the_s
     assert result.daily.position_hours.min() < result.daily.position_hours.max()
 
 
+@pytest.mark.parametrize("share", [0.0, 0.6])
+def test_the_work_is_linear_in_accounts_and_far_below_accounts_times_bars(share: float) -> None:
+    """Looks at accounts, which is what a replay costs: not a tenth of one in each bar, however many there are."""
+    world = random_world(4, bars=2_000, accounts=4_000)
+    owner = np.arange(4_000)
+    book = replace(world.book, utilisation=np.where(owner % 10 < 10 * share, 0.3 + 0.5 * (owner % 97) / 97, 0.0))
+    calm = replace(world, book=book, impact=None)
+    few = replace(book, **{name: getattr(book, name)[:400] for name in ("collateral", "debt", "owner", "utilisation", "size")})
+    many, less = played(calm).looks / 4_000, played(replace(calm, book=few)).looks / 400
+    assert many == pytest.approx(less, rel=0.15)
+    assert many < 0.1 * 2_000
+    assert played(replace(calm, book=few), skip=False).looks == 400 * 1_999
+
+
 @given(seed=st.integers(0, 100_000))
 @settings(max_examples=40)
 def test_skipping_what_cannot_happen_changes_nothing(seed: int) -> None:
