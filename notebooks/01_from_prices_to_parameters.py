@@ -36,7 +36,7 @@ from riskparams.parameters.haircut import haircut
 from riskparams.parameters.penalty import LiquidationCosts
 from riskparams.parameters.policy import PairPolicy, PairTask
 from riskparams.paths.model import ModelSpec, fit_path_model
-from riskparams.paths.simulate import StartLaw, simulate_paths, streams
+from riskparams.paths.simulate import StartLaw, path_law, simulate_paths, streams
 from riskparams.paths.trigger import TriggerSpec, deepest_moves, simulate_drops
 from riskparams.prices.quality import assess
 from riskparams.prices.sample import simulated_market
@@ -111,11 +111,15 @@ plt.xlabel("hours")
 # %%
 appetite = RiskAppetite()
 keys = {law: streams(seed, law, str(pair)) for law in StartLaw}
-falls = deepest_moves(model, StartLaw.TTC, bars=24, paths=paths, streams=keys[StartLaw.TTC])
+falls = deepest_moves(path_law(model, StartLaw.TTC, bars=24, paths=paths, streams=keys[StartLaw.TTC]))
 move = float(np.quantile(falls, 1 - appetite.touch_probability))
 barriers = move * np.array(appetite.barrier_multiples)
 spec = TriggerSpec(follow=168, wait=appetite.liquidation_horizon.bars(panel.bar), paths=paths, level=appetite.haircut_level)
-drops = {law: simulate_drops(model, law, barriers, spec, keys[law]) for law in StartLaw}
+bars = spec.follow + spec.wait
+drops = {
+    law: simulate_drops(lambda n, law=law: path_law(model, law, bars=bars, paths=n, streams=keys[law]), barriers, spec)
+    for law in StartLaw
+}
 for law, found in drops.items():
     plt.hist(found.drop[~np.isnan(found.drop)], bins=200, range=(-0.1, 0.2), density=True, histtype="step", label=str(law))
 plt.yscale("log")

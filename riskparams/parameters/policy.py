@@ -15,7 +15,7 @@ from riskparams.parameters.penalty import Bonus, LiquidationCosts, recommend_bon
 from riskparams.parameters.recommend import Recommendation, TouchMoves, recommend, touch_moves
 from riskparams.parameters.risk_parameters import ObservedParameters
 from riskparams.paths.model import ModelSpec, PathModel, describe_model, fit_path_model
-from riskparams.paths.simulate import StartLaw, streams
+from riskparams.paths.simulate import PathLaw, StartLaw, path_law, streams
 from riskparams.paths.trigger import TriggerDrops, TriggerSpec, deepest_moves, simulate_drops
 from riskparams.prices.panel import PricePanel
 from riskparams.returns import pair_candles
@@ -42,6 +42,7 @@ class PairTask:
     daily_volume: float | None = None
     paths: int = 80_000
     refine: bool = True
+    threads: int = 1
     seed: int = 0
 
     @property
@@ -82,9 +83,8 @@ class PairPolicy:
         cycle = self._cycle(panel, as_of, model)
         spec = self._triggers(panel)
         barriers = cycle.moves.move * np.array(appetite.barrier_multiples)
-        keys = streams(task.seed, StartLaw.PIT, str(task.pair))
-        today = deepest_moves(model, StartLaw.PIT, bars=self._touch_bars(panel), paths=task.paths, streams=keys)
-        drops = {StartLaw.PIT: simulate_drops(model, StartLaw.PIT, barriers, spec, keys), **cycle.drops}
+        today = self._falls(model, StartLaw.PIT, panel)
+        drops = {StartLaw.PIT: self._drops(model, StartLaw.PIT, barriers, spec), **cycle.drops}
         touch = touch_moves(cycle.falls, today, appetite.touch_probability)
         cut = haircut(drops, appetite, oracle_step=task.oracle_step)
         volume = task.daily_volume or daily_volume(panel, task.pair, task.costs)
@@ -122,9 +122,7 @@ class PairPolicy:
                 model = fit_path_model(panel.until(date), self.task.pair, self.task.reference, self.task.model)
             except InsufficientData:
                 date = as_of  # listed since: the slow laws start with its first own date
-        keys = {law: streams(self.task.seed, law, str(self.task.pair)) for law in (StartLaw.TTC, StartLaw.STR)}
-        bars = self._touch_bars(panel.until(date))
-        falls = deepest_moves(model, StartLaw.TTC, bars=bars, paths=self.task.paths, streams=keys[StartLaw.TTC])
+        falls = self._falls(model, StartLaw.TTC, panel.until(date))
         moves = touch_moves(falls, falls, self.task.appetite.touch_probability)
         barriers = moves.move * np.array(self.task.appetite.barrier_multiples)
         spec = self._triggers(panel.until(date))
@@ -132,10 +130,20 @@ class PairPolicy:
             model=model,
             moves=moves,
             falls=falls,
-            drops={law: simulate_drops(model, law, barriers, spec, key) for law, key in keys.items()},
+            drops={law: self._drops(model, law, barriers, spec) for law in (StartLaw.TTC, StartLaw.STR)},
         )
         self._kept[date] = found
         return found
+
+    def _law(self, model: PathModel, law: StartLaw, bars: int, paths: int) -> PathLaw:
+        keys = streams(self.task.seed, law, str(self.task.pair))
+        return path_law(model, law, bars=bars, paths=paths, streams=keys)
+
+    def _falls(self, model: PathModel, law: StartLaw, panel: PricePanel) -> FloatArray:
+        return deepest_moves(self._law(model, law, self._touch_bars(panel), self.task.paths), threads=self.task.threads)
+
+    def _drops(self, model: PathModel, law: StartLaw, barriers: FloatArray, spec: TriggerSpec) -> TriggerDrops:
+        return simulate_drops(lambda paths: self._law(model, law, spec.follow + spec.wait, paths), barriers, spec)
 
     def _bonus(self, volume: float | None, daily_sigma: float) -> tuple[Bonus | None, tuple[float, float] | None]:
         if not volume:
@@ -170,6 +178,7 @@ class PairPolicy:
             paths=self.task.paths,
             level=appetite.haircut_level,
             refine=self.task.refine,
+            threads=self.task.threads,
         )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 
-from riskparams.paths.kernels import simulate_log_prices, uniform
+from riskparams.paths.kernels import residual_table, simulate_log_prices, uniform
 from riskparams.paths.model import PathModel
 from riskparams.paths.pool import Pool
 from riskparams.tails.gpd import TailFit
@@ -60,36 +61,91 @@ class PricePaths:
         frozen(self.low)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathLaw:
+    """What a simulation of so many paths draws from: a model under one start law, ready for the kernels.
+
+    `sigma2` and `slot` (paths,) are where each path starts; `tails` (draws, 3) the shape, scale and cap of a tail draw, one row
+    or several that the paths take in turn; `jumps` (paths, 4), or nobody's (0, 4), are laid over the paths.
+    """
+
+    table: FloatArray
+    tail_threshold: float
+    tails: FloatArray
+    centre: float
+    spread: float
+    along: FloatArray
+    recursion: FloatArray
+    sigma2: FloatArray
+    slot: IntArray
+    streams: Streams
+    jumps: FloatArray
+    bars: int
+
+    @property
+    def paths(self) -> int:
+        """Number of paths in the whole simulation."""
+        return len(self.sigma2)
+
+    def arguments(self, first: int, end: int) -> tuple[Any, ...]:
+        """Return what the kernels take to simulate paths `first` up to `end`."""
+        part = slice(first, end)
+        jumps = self.jumps[part] if len(self.jumps) else self.jumps
+        return (
+            self.table, self.tail_threshold, self.tails, self.centre, self.spread, self.along, self.recursion,
+            self.sigma2[part], self.slot[part], self.streams.rows, self.streams.draws, first, jumps, self.bars,
+        )  # fmt: skip
+
+
+def path_law(
+    model: PathModel,
+    law: StartLaw,
+    *,
+    bars: int,
+    paths: int,
+    streams: Streams,
+    tails: FloatArray | None = None,
+    jumps: FloatArray | None = None,
+) -> PathLaw:
+    """Return the law of `paths` paths of `bars` bars.
+
+    Residual rows are drawn uniformly; beyond the tail threshold the size is a generalised Pareto draw (McNeil & Frey
+    2000, Barone-Adesi et al. 1999), capped at the return level of 10,000 samples. The mixture is re-standardised to
+    mean 0 and variance 1 while its variance exists (shape < 1/2). Returns carry the pool's scale and the hour-of-week
+    factor; the recursion is fed without them. `tails` (draws, 2) are shapes and scales in place of the fitted one: path i
+    takes row i mod draws, which mixes over what is not known of the tail. `jumps` (paths, 4): see `kernels.lay_over`.
+    """
+    pool, tail = (model.window, model.window_tail) if law is StartLaw.PIT else (model.history, model.history_tail)
+    centre, spread = mixture_moments(pool, tail)
+    sigma2, slot = _starts(model, law, paths, streams)
+    shapes = [(tail.shape, tail.scale)] if tails is None else tails
+    drawn = [(xi, beta, replace(tail, shape=float(xi), scale=float(beta)).largest_simulated) for xi, beta in shapes]
+    emission = model.fit.hour_factor * pool.scale
+    return PathLaw(
+        table=residual_table(pool.z, pool.low, tail.tail_threshold, centre, spread, model.recursion),
+        tail_threshold=tail.tail_threshold,
+        tails=np.array(drawn),
+        centre=centre,
+        spread=spread,
+        along=np.resize(emission, len(emission) + bars),
+        recursion=model.recursion,
+        sigma2=sigma2,
+        slot=slot,
+        streams=streams,
+        jumps=np.empty((0, 4)) if jumps is None else jumps,
+        bars=bars,
+    )
+
+
 def simulate_paths(
     model: PathModel, *, law: StartLaw, bars: int, paths: int, streams: Streams, first: int = 0, count: int | None = None
 ) -> PricePaths:
     """Return paths `first` to `first + count` of a simulation of `paths` paths; the parts of a whole are its slices.
 
-    Residual rows are drawn uniformly; beyond the tail threshold the size is a generalised Pareto draw (McNeil & Frey
-    2000, Barone-Adesi et al. 1999), capped at the return level of 10,000 samples. The mixture is re-standardised to
-    mean 0 and variance 1 while its variance exists (shape < 1/2). Returns carry the pool's scale and the hour-of-week
-    factor; the recursion is fed without them.
+    What is drawn, `path_law` says.
     """
-    pool, tail = (model.window, model.window_tail) if law is StartLaw.PIT else (model.history, model.history_tail)
-    count = paths - first if count is None else count
-    centre, spread = mixture_moments(pool, tail)
-    sigma2, slot = _starts(model, law, paths, streams)
-    part = slice(first, first + count)
-    close, low = simulate_log_prices(
-        pool.z,
-        pool.low,
-        np.array([tail.tail_threshold, tail.shape, tail.scale, tail.largest_simulated]),
-        centre,
-        spread,
-        model.fit.hour_factor * pool.scale,
-        model.recursion,
-        sigma2[part],
-        slot[part],
-        bars,
-        streams.rows,
-        streams.draws,
-        first,
-    )
+    whole = path_law(model, law, bars=bars, paths=paths, streams=streams)
+    close, low = simulate_log_prices(*whole.arguments(first, paths if count is None else first + count))
     return PricePaths(close=close, low=low)
 
 

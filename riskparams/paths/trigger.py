@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from riskparams.errors import ModelError
-from riskparams.paths.kernels import deepest_lows, first_touches
-from riskparams.paths.model import PathModel
-from riskparams.paths.simulate import PricePaths, StartLaw, Streams, simulate_paths
+from riskparams.paths.kernels import first_touches, follow_paths
+from riskparams.paths.simulate import PathLaw, PricePaths
 from riskparams.terms import FloatArray, frozen
 
 BATCHES = 10
-CHUNK = 10_000
+CHUNK = 2_048  # paths that one thread takes at a time
 ACCEPTABLE_ERROR = 0.03  # of the quantile: above it, or with too few hits, the simulation is quadrupled once
 
 
@@ -21,12 +22,14 @@ ACCEPTABLE_ERROR = 0.03  # of the quantile: above it, or with too few hits, the 
 class TriggerDrops:
     """Simple drops below the barrier at execution, (paths, barriers); NaN where the barrier was not touched.
 
-    `barriers` are log distances below the start. Every hit weighs one, so deep barriers weigh as often as they are hit.
-    Path i belongs to batch i mod 10; the spread between batches is the Monte-Carlo error.
+    `barriers` are log distances below the start, ascending. Every hit weighs one, so deep barriers weigh as often as they are
+    hit. `in_bar`, of the same shape, is the drop at the low of the bar that touched. Path i belongs to batch i mod 10; the
+    spread between batches is the Monte-Carlo error.
     """
 
     drop: FloatArray
     barriers: FloatArray
+    in_bar: FloatArray | None = None
 
     def __post_init__(self) -> None:
         frozen(self.drop)
@@ -80,16 +83,19 @@ def _quantile(drops: FloatArray, level: float) -> float:
     return float(max(np.quantile(hits, level), 0.0)) if len(hits) else 0.0
 
 
-def drops_after_trigger(paths: PricePaths, barriers: FloatArray, *, follow: int, wait: int) -> TriggerDrops:
-    """Return the drop below each barrier at the close `wait` bars after the first of `follow` bars to touch it.
+def drops_after_trigger(paths: PricePaths, barriers: FloatArray, *, wait: int) -> TriggerDrops:
+    """Return the drop below each barrier at the close `wait` bars after the first bar to touch it.
 
-    The barrier lies `barriers` (log, positive) below the start; a bar touches it when its low reaches it. A drop is
-    `1 - close / barrier`: positive below the barrier, negative when the price rebounded. `paths` must hold
-    `follow + wait` bars.
+    The barrier lies `barriers` (log, positive, ascending) below the start; a bar touches it when its low reaches it, and the
+    last `wait` bars of a path are for execution alone. A drop is `1 - close / barrier`: positive below the barrier, negative
+    when the price rebounded.
     """
-    if paths.close.shape[1] < follow + wait:
-        raise ValueError(f"{paths.close.shape[1]} bars simulated; following {follow} and waiting {wait} needs their sum")
-    return TriggerDrops(drop=first_touches(paths.close, paths.low, barriers, follow, wait), barriers=barriers.copy())
+    count, bars = paths.close.shape
+    if bars <= wait:
+        raise ValueError(f"{bars} bars simulated: expected more than the {wait} to wait for execution")
+    drop, in_bar = np.empty((count, len(barriers))), np.empty((count, len(barriers)))
+    first_touches(np.ascontiguousarray(paths.close.T), np.ascontiguousarray(paths.low.T), barriers, wait, drop, in_bar)
+    return TriggerDrops(drop=drop, barriers=barriers.copy(), in_bar=in_bar)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +103,7 @@ class TriggerSpec:
     """How triggers are simulated: bars to follow a position, bars from trigger to execution, paths, level wanted.
 
     With `refine` a law that is too noisy (error above 3 % of the quantile, or under 10 / (1 - level) hits) is simulated
-    again with four times the paths.
+    again with four times the paths. `threads` share the paths; the result does not depend on it.
     """
 
     follow: int
@@ -105,6 +111,7 @@ class TriggerSpec:
     paths: int
     level: float
     refine: bool = True
+    threads: int = 1
 
     @property
     def wanted_hits(self) -> float:
@@ -112,37 +119,44 @@ class TriggerSpec:
         return 10 / (1 - self.level) - 1e-9
 
 
-def simulate_drops(model: PathModel, law: StartLaw, barriers: FloatArray, spec: TriggerSpec, streams: Streams) -> TriggerDrops:
-    """Return the drops after trigger under one start law, in chunks that bound the memory."""
+Laws = Callable[[int], PathLaw]
+"""Number of paths -> their law: what a simulation that may be refined draws from."""
+
+
+def simulate_drops(laws: Laws, barriers: FloatArray, spec: TriggerSpec) -> TriggerDrops:
+    """Return the drops after trigger of simulated paths, which must be `follow + wait` bars long; `barriers` as above."""
 
     def simulated(paths: int) -> TriggerDrops:
-        parts = []
-        for first in range(0, paths, CHUNK):
-            part = simulate_paths(
-                model,
-                law=law,
-                bars=spec.follow + spec.wait,
-                paths=paths,
-                streams=streams,
-                first=first,
-                count=min(CHUNK, paths - first),
-            )
-            parts.append(drops_after_trigger(part, barriers, follow=spec.follow, wait=spec.wait).drop)
-        return TriggerDrops(drop=np.concatenate(parts), barriers=barriers.copy())
+        drop, in_bar = np.empty((paths, len(barriers))), np.empty((paths, len(barriers)))
+        _follow(laws(paths), barriers, spec.wait, drop, in_bar, np.empty(0), spec.threads)
+        return TriggerDrops(drop=drop, barriers=barriers.copy(), in_bar=in_bar)
 
     drops = simulated(spec.paths)
     noisy = drops.hits < spec.wanted_hits or drops.error(spec.level) > ACCEPTABLE_ERROR * drops.value_at_risk(spec.level)
     return simulated(4 * spec.paths) if spec.refine and noisy else drops
 
 
-def deepest_moves(model: PathModel, law: StartLaw, *, bars: int, paths: int, streams: Streams) -> FloatArray:
-    """Return how far (log, >= 0) each path fell below its start within `bars` bars, shape (paths,)."""
-    parts = []
-    for first in range(0, paths, CHUNK):
-        count = min(CHUNK, paths - first)
-        part = simulate_paths(model, law=law, bars=bars, paths=paths, streams=streams, first=first, count=count)
-        parts.append(deepest_lows(part.low, bars))
-    moves: FloatArray = np.concatenate(parts)
+def deepest_moves(law: PathLaw, *, threads: int = 1) -> FloatArray:
+    """Return how far (log, >= 0) each path fell below its start, shape (paths,)."""
+    moves = np.empty(law.paths)
+    nothing = np.empty((law.paths, 0))
+    _follow(law, np.empty(0), 0, nothing, nothing, moves, threads)
     if not np.isfinite(moves).all():
-        raise ModelError(f"{model.pair}: simulated prices are not finite under {law}: the fitted recursion is explosive")
+        raise ModelError("simulated prices are not finite: the fitted recursion is explosive")
     return moves
+
+
+def _follow(
+    law: PathLaw, barriers: FloatArray, wait: int, drop: FloatArray, in_bar: FloatArray, deepest: FloatArray, threads: int
+) -> None:
+    def part(first: int) -> None:
+        these = slice(first, min(first + CHUNK, law.paths))
+        follow_paths(barriers, wait, drop[these], in_bar[these], deepest[these], *law.arguments(these.start, these.stop))
+
+    parts = range(0, law.paths, CHUNK)
+    if threads == 1:
+        for first in parts:
+            part(first)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(part, parts))

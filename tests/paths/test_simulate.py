@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from markets import model_of, true_history, true_model
 
-from riskparams.paths.kernels import uniform
+from riskparams.paths.kernels import lay_over, simulate_log_prices, uniform
 from riskparams.paths.model import ModelSpec, PathModel, fit_path_model
 from riskparams.paths.pool import History, Pool, build_pool
-from riskparams.paths.simulate import StartLaw, Streams, mixture_moments, simulate_paths, streams
+from riskparams.paths.simulate import StartLaw, Streams, mixture_moments, path_law, simulate_paths, streams
 from riskparams.prices.sample import SimulatedMarket, market_spec, simulate
 from riskparams.tails.gpd import TailFit, fit_tail
 from riskparams.terms import Asset, Pair
@@ -54,6 +54,30 @@ def test_the_kernel_equals_the_textbook_loop(model: PathModel) -> None:
             sigma2 = omega + (alpha + gamma * (z < 0)) * e2 + beta * sigma2
             slot = (slot + 1) % 168
     assert replaced > 20
+
+
+def test_paths_take_the_tails_they_are_given_in_turn(model: PathModel) -> None:
+    """What is not known of the tail is mixed over: path i is simulated under draw i mod draws, as it would be alone."""
+    drawn = np.array([[0.0, 0.4], [0.3, 0.6], [0.7, 1.1]])
+    mixed = path_law(model, StartLaw.STR, bars=60, paths=90, streams=KEYS, tails=drawn)
+    close, _ = simulate_log_prices(*mixed.arguments(0, 90))
+    for i, tail in enumerate(drawn):
+        alone, _ = simulate_log_prices(
+            *path_law(model, StartLaw.STR, bars=60, paths=90, streams=KEYS, tails=tail[None]).arguments(0, 90)
+        )
+        assert np.array_equal(close[i::3], alone[i::3])
+    assert not np.array_equal(close, alone)
+
+
+def test_a_jump_falls_stays_and_comes_back() -> None:
+    close, low = np.zeros((8, 3)), np.full((8, 3), -0.01)
+    jumps = np.array([[1.0, 0.3, 3.0, 2.0], [-1.0, 9.9, 1.0, 0.0], [0.0, 0.2, 1.0, np.inf]])
+    lay_over(close, low, jumps)
+    np.testing.assert_allclose(close[:, 0], [0, -0.1, -0.2, -0.3, -0.3, -0.3, -0.2, -0.1], atol=1e-12)
+    np.testing.assert_allclose(low[:, 0], [-0.01, -0.11, -0.21, -0.31, -0.31, -0.31, -0.31, -0.21], atol=1e-12)
+    assert (close[:, 1] == 0).all()
+    np.testing.assert_allclose(close[:, 2], -0.2)
+    assert (low <= close).all()
 
 
 def test_lows_never_lie_above_open_or_close(model: PathModel) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from markets import true_model
 
 from riskparams.backtest.walk_forward import refit_dates, walk_forward
 from riskparams.parameters.policy import PairPolicy
-from riskparams.paths.simulate import StartLaw, streams
+from riskparams.paths.simulate import StartLaw, path_law, streams
 from riskparams.paths.trigger import TriggerSpec, deepest_moves, simulate_drops
 from riskparams.prices.sample import bundled, market_spec, simulate, true_drops
 from riskparams.returns import HOUR
@@ -30,10 +31,11 @@ def test_with_true_parameters_and_no_crash_days_the_point_in_time_drop_is_the_tr
     spec = replace(market_spec(), crashes=None)
     model = true_model(simulate(spec), spec, name, rows=1_000_000, tail_share=0.0005)
     keys = {law: streams(1, law, name) for law in StartLaw}
-    falls = deepest_moves(model, StartLaw.TTC, bars=24, paths=20_000, streams=keys[StartLaw.TTC])
+    falls = deepest_moves(path_law(model, StartLaw.TTC, bars=24, paths=20_000, streams=keys[StartLaw.TTC]))
     barriers = np.quantile(falls, 0.95) * MULTIPLES
     asked = TriggerSpec(follow=168, wait=1, paths=80_000, level=LEVEL, refine=False)
-    found = simulate_drops(model, StartLaw.PIT, barriers, asked, keys[StartLaw.PIT])
+    pit = partial(path_law, model, StartLaw.PIT, bars=169, streams=keys[StartLaw.PIT])
+    found = simulate_drops(lambda paths: pit(paths=paths), barriers, asked)
     truth = np.concatenate(
         true_drops(
             spec,
