@@ -173,9 +173,9 @@ def follow_paths(
     recursion: FloatArray, sigma2: FloatArray, slot: IntArray, row_key: int, draw_key: int, first: int, jumps: FloatArray,
     bars: int,
 ) -> None:  # fmt: skip
-    """Simulate paths without keeping them: write what `first_touches` says, and how far each path fell, into `drop`, `in_bar` and `deepest`.
+    """Simulate paths without keeping them: write what `first_touches` says into `drop` and `in_bar`.
 
-    `deepest` (paths,) is the fall of the lowest low below the start, in logs, never negative.
+    `deepest` (paths,), if it has room, takes how far (log, >= 0) the lowest low of each path lies below its start.
     """
     paths = len(sigma2)
     whole_close, whole_low = np.empty((bars, TOGETHER)), np.empty((bars, TOGETHER))

@@ -37,7 +37,8 @@ class PathModel:
     """One pair's fitted model: recursion, residual pools with their tails, and where the market stands now.
 
     `window` is the pool of the fit window (for the `pit` start law), `history` that of all filtered history (for
-    `ttc` and `str`). `next_sigma2` and `next_slot` belong to the first bar after the sample.
+    `ttc` and `str`). `next_sigma2` and `next_slot` belong to the first bar after the sample. `own` and `lender` are the
+    filtered pasts it was made from, the pair's and that of its reference (itself for the reference).
     """
 
     pair: Pair
@@ -51,6 +52,9 @@ class PathModel:
     bar: int
     daily_sigma: float
     history_from: int
+    own: History
+    lender: History
+    spec: ModelSpec
 
     @property
     def recursion(self) -> FloatArray:
@@ -80,15 +84,24 @@ def fit_path_model(panel: PricePanel, pair: Pair, reference: Pair, spec: ModelSp
     own, fit = _history(returns, spec, lent)
     spans = {"window_days": spec.window_days, "history_days": spec.history_days}
     warned = fit_flags(pair_candles(panel, pair), returns, fit, own.state, **spans)
-    fit = replace(fit, flags=(*fit.flags, *warned))
-    lender = lender or own
+    return assemble(own, lender or own, replace(fit, flags=(*fit.flags, *warned)), spec)
+
+
+def assemble(
+    own: History, lender: History, fit: VolatilityFit, spec: ModelSpec, *, variance_ratio: float | None = None
+) -> PathModel:
+    """Return the model of a pair from its filtered past and its reference's; passing its own twice lends nothing.
+
+    `variance_ratio` is that of lent states where it is known already.
+    """
+    returns = own.returns
     last = int(returns.time[-1])
-    window = build_pool(own, lender, since=last - round(spec.window_days * DAY))
-    history = build_pool(own, lender, since=last - round(spec.history_days * DAY))
+    window = build_pool(own, lender, since=last - round(spec.window_days * DAY), variance_ratio=variance_ratio)
+    history = build_pool(own, lender, since=last - round(spec.history_days * DAY), variance_ratio=variance_ratio)
     spacing = np.diff(returns.time)
     spacing = spacing[spacing <= LONGEST_RECESS]
     return PathModel(
-        pair=pair,
+        pair=returns.pair,
         fit=fit,
         window=window,
         history=history,
@@ -99,6 +112,9 @@ def fit_path_model(panel: PricePanel, pair: Pair, reference: Pair, spec: ModelSp
         bar=returns.bar,
         daily_sigma=float(np.sqrt(fit.garch.variance * DAY / spacing.mean())),
         history_from=max(min(int(r.returns.time[0]) for r in (own, lender)), last - round(spec.history_days * DAY)),
+        own=own,
+        lender=lender,
+        spec=spec,
     )
 
 

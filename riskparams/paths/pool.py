@@ -52,13 +52,13 @@ def _standardised(state: VolatilityState, rows: slice) -> tuple[FloatArray, Floa
     return (z - z.mean()) / scale, (low - z.mean()) / scale, scale
 
 
-def build_pool(own: History, reference: History, *, since: int) -> Pool:
+def build_pool(own: History, reference: History, *, since: int, variance_ratio: float | None = None) -> Pool:
     """Return the rows after `since` (nanoseconds): the pair's own, and the reference's for the bars where it has none.
 
     Where the pair has no bar (it was listed later, or one was left out) the reference's row is lent, with its state times
     the ratio of the two variances over the bars both have, clipped to [1, 2]; 2 when they share less than a year.
-    Passing the pair itself as its reference gives its own rows only. Assets draw the same row at the same time as long as
-    the reference spans them.
+    Passing the pair itself as its reference gives its own rows only. `variance_ratio` is used as it is where it is given.
+    Assets draw the same row at the same time as long as the reference spans them.
     """
     first = int(np.searchsorted(own.returns.time, since, side="right"))
     own_z, own_low, scale = _standardised(own.state, slice(first, None))
@@ -68,7 +68,9 @@ def build_pool(own: History, reference: History, *, since: int) -> Pool:
     lendable = reference.returns.time[begin:]
     lent = begin + np.flatnonzero(~np.isin(lendable, own.returns.time[first:], assume_unique=True))
     order = np.argsort(np.concatenate([own.returns.time[first:], reference.returns.time[lent]]), kind="stable")
-    ratio = _variance_ratio(own, reference) if len(lent) else 1.0
+    ratio = 1.0
+    if len(lent):
+        ratio = _variance_ratio(own, reference) if variance_ratio is None else variance_ratio
     z, low = own_z, own_low
     if len(lent):
         lent_z, lent_low, _ = _standardised(reference.state, slice(begin, None))

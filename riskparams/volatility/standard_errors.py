@@ -51,6 +51,17 @@ def standard_errors(e: FloatArray, fit: GarchFit) -> StandardErrors:
     >>> {name: round(error, 2) for name, error in standard_errors(e, fit).hessian.items()}
     {'omega': 0.03, 'alpha': 0.02, 'beta': 0.04}
     """
+    names, kinds = covariances(e, fit)
+    return StandardErrors(
+        **{kind: dict(zip(names, np.sqrt(np.diag(matrix)).tolist(), strict=True)) for kind, matrix in kinds.items()}
+    )
+
+
+def covariances(e: FloatArray, fit: GarchFit) -> tuple[list[str], dict[str, FloatArray]]:
+    """Return the names of the free parameters and their covariance of each kind, in the units of the parameters.
+
+    What `standard_errors` says of them, and when it raises, holds here too.
+    """
     spec = fit.spec
     if not isinstance(spec, GarchSpec):
         raise ModelError(f"{spec.name} estimates nothing, so it has no standard errors: fit a GARCH")
@@ -82,13 +93,9 @@ def standard_errors(e: FloatArray, fit: GarchFit) -> StandardErrors:
     spread = np.linalg.inv(curvature)
     units = np.ones(7)
     units[MU], units[OMEGA] = sqrt(fit.variance), fit.variance
+    size = np.outer(units[free], units[free])
     kinds = {"hessian": spread, "outer_product": np.linalg.inv(outer), "robust": spread @ outer @ spread}
-    return StandardErrors(
-        **{
-            kind: dict(zip(_names(free), (np.sqrt(np.diag(covariance)) * units[free]).tolist(), strict=True))
-            for kind, covariance in kinds.items()
-        }
-    )
+    return _names(free), {kind: covariance * size for kind, covariance in kinds.items()}
 
 
 def _free(spec: GarchSpec) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import t as student_t
 
-from riskparams.paths.model import PathModel
+from riskparams.paths.model import ModelSpec, PathModel
 from riskparams.paths.pool import History, Pool
 from riskparams.prices.generator import MarketSpec, hour_factor
 from riskparams.prices.sample import SimulatedMarket
@@ -49,6 +49,9 @@ def model_of(history: History, fit: VolatilityFit, pool: Pool, tail: TailFit, ne
         bar=history.returns.bar,
         daily_sigma=0.0,
         history_from=0,
+        own=history,
+        lender=history,
+        spec=ModelSpec(),
     )
 
 
