@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from riskparams.errors import ConstantSeries, InsufficientData
-from riskparams.prices.panel import Calendar, Candles, PricePanel
+from riskparams.prices.panel import Calendar, Candles, Exclusion, PricePanel
 from riskparams.terms import DAY, FloatArray, IntArray, Pair, frozen, iso
 
 HOUR = DAY // 24
@@ -79,8 +79,8 @@ def pair_candles(panel: PricePanel, pair: Pair) -> Candles:
 
     Against the numeraire these are the collateral's own. Against another asset only opens and closes are known: when in
     the bar each side was lowest is not, and the lowest collateral over the highest debt would be a low that never was,
-    which triggers early and makes the execution look like a recovery. Volume is the collateral's. Raises `DataError` for
-    an asset the panel does not hold.
+    which triggers early and makes the execution look like a recovery. A bar in which either side has no price of its own
+    is marked as filled. Volume is the collateral's. Raises `DataError` for an asset the panel does not hold.
     """
     collateral = panel[pair.collateral]
     if pair.debt == panel.numeraire:
@@ -94,6 +94,9 @@ def pair_candles(panel: PricePanel, pair: Pair) -> Candles:
     usable = collateral.usable[ours] & debt.usable[theirs] & ~skipped
     usable[0] = False
     opened, close = collateral.open[ours] / debt.open[theirs], collateral.close[ours] / debt.close[theirs]
+    exclusion = np.where(collateral.observed[ours], debt.exclusion[theirs], Exclusion.FILLED)
+    exclusion = np.where(exclusion == Exclusion.NONE, collateral.exclusion[ours], exclusion).astype(np.int8)
+    exclusion[~usable & (exclusion == Exclusion.NONE)] = Exclusion.FIRST
     return Candles(
         time=collateral.time[ours],
         open=opened,
@@ -103,6 +106,7 @@ def pair_candles(panel: PricePanel, pair: Pair) -> Candles:
         volume=collateral.volume[ours],
         usable=usable,
         segment=segment,
+        exclusion=exclusion,
         close_only=True,
     )
 

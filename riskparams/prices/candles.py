@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 
 from riskparams.errors import ConfigError, ConstantSeries, DataError
-from riskparams.prices.panel import Calendar, Candles, Note, PricePanel, lay_on_calendar
+from riskparams.prices.panel import Calendar, Candles, Exclusion, Note, PricePanel, lay_on_calendar
 from riskparams.prices.quality import bar_length, numbers, refuse, times
 from riskparams.terms import Asset, BoolArray, FloatArray, IntArray, iso
 
 PRICES = ["open", "high", "low", "close"]
 COLUMNS = ("date", "timestamp", *PRICES, "volume")
 NOTABLE_LEVEL_RATIO = 0.05
+LONGEST_STAND = 2  # bars for which an observed price stands; at a later close it is missing
 
 
 class Stamp(StrEnum):
@@ -27,7 +28,7 @@ class Stamp(StrEnum):
 
     START = "start"  # the bar starts then
     CLOSE = "close"  # the bar closes then
-    OBSERVED = "observed"  # the price was seen then, at no regular time
+    OBSERVED = "observed"  # the price was seen then, at no regular time, and stands until the next one
 
 
 class VolumeUnit(StrEnum):
@@ -75,13 +76,17 @@ class CandleFormat:
 
 @dataclass(frozen=True, slots=True)
 class _Bars:
-    """The bars of one file, or of several joined: `numbers` has the columns open, high, low, close, volume."""
+    """The bars of one file, or of several joined: `numbers` has the columns open, high, low, close, volume.
+
+    `stands` counts the bars behind each for which its close is still the price; none unless prices were observed.
+    """
 
     name: str
     time: IntArray
     numbers: FloatArray
     close_only: bool
     notes: tuple[Note, ...] = ()
+    stands: IntArray | None = None
 
     @property
     def close(self) -> FloatArray:
@@ -110,6 +115,10 @@ def load_candles(source: CandleSource, layout: CandleFormat) -> Candles:
     On returns, the earliest bars keep their level and each later piece is scaled to meet the piece before it, so no
     price changes a level that is dated before it. Volume is divided by the same scale: its value stays what it was.
     On levels nothing is scaled, and the bar at a join is marked as one whose return must not be modelled.
+
+    A bar of observed prices closes at the last one seen by then. Where none was seen in it, the one before stands, marked
+    like a filled bar: neither its return of zero nor the return after it is modelled. One that is older than two bars
+    stands no longer, and the bars it leaves are missing.
     """
     bars, breaks, stale = _join([_read_bars(source.asset, Path(path), layout) for path in source.files], layout)
     if len(bars.time) > 1 and np.all(bars.close == bars.close[0]):
@@ -117,16 +126,19 @@ def load_candles(source: CandleSource, layout: CandleFormat) -> Candles:
             f"{source.asset}: all {len(bars.time)} closes in {bars.name} are {bars.close[0]:.8g}: "
             "expected a price that moves; give the asset another file or leave it out"
         )
-    return lay_on_calendar(
+    from_closes = layout.stamp is Stamp.OBSERVED and bars.close_only
+    candles = lay_on_calendar(
         bars.time,
-        bars.numbers,
+        np.where([not from_closes] * 3 + [True] * 2, bars.numbers, bars.numbers[:, 3:4]),
         bar=layout.bar,
         calendar=layout.calendar,
         breaks=breaks,
         stale=stale,
         close_only=bars.close_only,
         notes=bars.notes,
+        stands=bars.stands,
     )
+    return _between_closes(candles, layout) if from_closes else candles
 
 
 def _read_bars(asset: Asset, path: Path, layout: CandleFormat) -> _Bars:
@@ -230,7 +242,23 @@ def _observed(bars: _Bars, bar: int) -> _Bars:
         ]
     )
     sparse = bars.close_only and bool(np.median(last - first) < 1)
-    return replace(bars, time=time[first], numbers=numbers, close_only=sparse)
+    stands = (bars.time[last] + LONGEST_STAND * bar - time[first]) // bar
+    return replace(bars, time=time[first], numbers=numbers, close_only=sparse, stands=stands)
+
+
+def _between_closes(candles: Candles, layout: CandleFormat) -> Candles:
+    """Return candles that open at the close before, and whose low and high are the lower and the higher of the two closes.
+
+    A bar that does not follow the one before at once, or on its level, has only its close.
+    """
+    follows = np.diff(candles.segment, prepend=-1) == 0
+    if layout.calendar is Calendar.CONTINUOUS:
+        follows &= np.diff(candles.time, prepend=0) == layout.bar
+    if layout.join is Join.LEVELS:
+        follows &= candles.exclusion != Exclusion.JOIN
+    opened = np.where(follows, np.roll(candles.close, 1), candles.close)
+    low, high = np.minimum(opened, candles.close), np.maximum(opened, candles.close)
+    return replace(candles, open=opened, low=low, high=high)
 
 
 def _check_spacing(where: str, time: IntArray, layout: CandleFormat) -> None:
@@ -299,4 +327,8 @@ def _join(files: Sequence[_Bars], layout: CandleFormat) -> tuple[_Bars, BoolArra
     from_closes = np.array([bars.close_only for bars in files])[taken]
     numbers[from_closes, :3] = numbers[from_closes, 3:4]
     joined = " and ".join(bars.name for bars in files)
-    return _Bars(joined, time, numbers, close_only, tuple(notes.values())), breaks, stale
+    stands = None
+    if layout.stamp is Stamp.OBSERVED:
+        each = [bars.stands[at] for bars, at in zip(files, row, strict=True) if bars.stands is not None]
+        stands = np.stack(each)[taken, np.arange(len(time))]
+    return _Bars(joined, time, numbers, close_only, tuple(notes.values()), stands), breaks, stale

@@ -28,15 +28,15 @@ class Exclusion(IntEnum):
 
     NONE = 0
     FIRST = 1  # of a segment: it has no return
-    FILLED = 2  # carried over a short gap
-    AFTER_FILL = 3  # its return spans the gap
+    FILLED = 2  # without a price of its own: the last one is carried forward
+    AFTER_FILL = 3  # its return spans the bars that were filled
     JOIN = 4  # two files met here, and their last common bar is older than the bar before
     DEAD_FEED = 5  # inside a flat run of at least `DEAD_FEED_BARS`
     AFTER_DEAD_FEED = 6  # its return spans the run
 
 
 DEAD_FEED_BARS = 24
-LONGEST_FILL = 3  # missing bars that are carried over; a longer gap splits the history
+LONGEST_FILL = 3  # missing bars that are filled; a longer gap splits the history
 LONGEST_RECESS = 10 * DAY  # on an exchange calendar, the interruption that splits it
 
 
@@ -58,7 +58,7 @@ class Candles:
     unknown. `usable` is False where the bar's own return must not be modelled: the first bar of a segment,
     a bar filled over a short gap, the bar after one, a dead feed; `exclusion` says which. `segment` counts the
     pieces that a long gap splits the history into. `close_only` says that open, high and low know no more than
-    the closes: they repeat them, or come from the odd bar that was observed twice.
+    the closes: they repeat them, or span the close before and the close.
     """
 
     time: IntArray
@@ -84,6 +84,11 @@ class Candles:
 
     def __len__(self) -> int:
         return len(self.time)
+
+    @property
+    def observed(self) -> BoolArray:
+        """Where a bar holds a price that was seen in it, and not one carried forward."""
+        return np.asarray(self.exclusion != Exclusion.FILLED)
 
     def head(self, count: int) -> Candles:
         """Return the first `count` bars."""
@@ -138,16 +143,23 @@ def lay_on_calendar(
     stale: BoolArray,
     close_only: bool,
     notes: tuple[Note, ...],
+    stands: IntArray | None = None,
 ) -> Candles:
     """Return candles with short gaps filled, long ones made segments and every unusable bar marked.
 
     `numbers` has the columns open, high, low, close, volume. `breaks` marks bars that continue nothing, `stale`
-    those joined to the bar before across a hole in their own file.
+    those joined to the bar before across a hole in their own file. `stands` counts the bars behind each that its close
+    may stand for: they are filled and not missing, so that they neither lengthen a gap nor are cut off by one.
     """
     steps = np.diff(time, prepend=time[:1])
-    missing = steps // bar - 1 if calendar is Calendar.CONTINUOUS else np.zeros(len(time), np.int64)
+    empty = steps // bar - 1 if calendar is Calendar.CONTINUOUS else np.zeros(len(time), np.int64)
+    empty = np.maximum(empty, 0)
+    carried = np.zeros(len(time), np.int64)
+    if stands is not None:
+        carried[1:] = np.minimum(empty[1:], stands[:-1])
+    missing = empty - carried
     new = breaks | (missing > LONGEST_FILL if calendar is Calendar.CONTINUOUS else steps > LONGEST_RECESS)
-    fills = np.where(new, 0, np.maximum(missing, 0))
+    fills = carried + np.where(new, 0, missing)
     after = np.append(fills[1:], 0)  # bars to add behind each
     index = np.repeat(np.arange(len(time)), after + 1)
     rank = np.arange(len(index)) - np.repeat(np.cumsum(after + 1) - (after + 1), after + 1)

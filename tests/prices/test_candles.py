@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from strategies import HOUR
 
 from riskparams.errors import ConfigError, ConstantSeries, DataError
 from riskparams.prices.candles import CandleFormat, CandleSource, Join, Stamp, VolumeUnit, load_candles, load_panel
 from riskparams.prices.panel import ARRAYS, Candles, Exclusion
-from riskparams.terms import DAY, iso
+from riskparams.returns import pair_candles
+from riskparams.terms import DAY, Pair, iso
 
 HOURLY = CandleFormat(bar=HOUR)
 ROWS = [f"2024-01-01T{hour:02d}:00:00Z,100,{102 + hour},99,{101 + hour},5" for hour in range(6)]
@@ -101,6 +104,80 @@ def test_irregular_observations_make_the_bars_they_fall_in(tmp_path: Path) -> No
     assert candles.open.tolist() == [10, 9, 7, 6, 5]
     assert (candles.high[0], candles.low[0]) == (12, 10)
     assert candles.exclusion.tolist() == [Exclusion.FIRST, 0, 0, Exclusion.FILLED, Exclusion.AFTER_FILL]
+
+
+OBSERVED = CandleFormat(bar=HOUR, stamp=Stamp.OBSERVED)
+
+
+def seen(folder: Path, *rows: str, name: str = "eth.csv") -> Path:
+    return write(folder, [f"2024-01-01T{row}" for row in rows], name, "timestamp,close")
+
+
+def test_bars_of_sparse_observations_open_at_the_close_before_and_span_the_two(tmp_path: Path) -> None:
+    candles = load(seen(tmp_path, "00:30:00Z,10", "01:10:00Z,9", "01:20:00Z,8", "02:40:00Z,12"), layout=OBSERVED)
+    assert candles.close_only
+    assert candles.close.tolist() == [10, 8, 12]
+    assert candles.open.tolist() == [10, 10, 8]
+    assert candles.low.tolist() == [10, 8, 8]
+    assert candles.high.tolist() == [10, 10, 12]
+
+
+def test_an_observed_price_stands_at_the_next_close_and_is_not_a_return_of_zero(tmp_path: Path) -> None:
+    candles = load(seen(tmp_path, "00:30:00Z,10", "01:59:58Z,9", "03:00:02Z,8", "04:10:00Z,7"), layout=OBSERVED)
+    assert [iso(int(time))[11:13] for time in candles.time] == ["01", "02", "03", "04", "05"]
+    assert candles.close.tolist() == [10, 9, 9, 8, 7]
+    assert candles.exclusion.tolist() == [Exclusion.FIRST, 0, Exclusion.FILLED, Exclusion.AFTER_FILL, 0]
+    assert candles.observed.tolist() == [True, True, False, True, True]
+
+
+@pytest.mark.parametrize(("last", "bridged", "kept"), [("01:00:00Z", 5, 2), ("00:59:00Z", 4, 1)])
+def test_an_observed_price_stands_for_two_bars_and_what_follows_is_missing(
+    tmp_path: Path, last: str, bridged: int, kept: int
+) -> None:
+    for hours, segments, bars in ((bridged, 1, bridged + 6), (bridged + 1, 2, kept + 6)):
+        after = [f"{hours + bar:02d}:30:00Z,{9 - bar}" for bar in range(1, 6)]
+        candles = load(seen(tmp_path, f"{last},10", *after), layout=OBSERVED)
+        assert candles.segment[-1] + 1 == segments
+        assert len(candles) == bars
+        assert candles.observed.sum() == 6
+        low = candles.low[np.flatnonzero(candles.observed)[1]]
+        assert low == candles.close[np.flatnonzero(candles.observed)[1]] == 8
+
+
+def test_joined_files_of_observations_carry_their_prices_forward(tmp_path: Path) -> None:
+    earlier = seen(tmp_path, "00:30:00Z,10", "01:30:00Z,9", "03:20:00Z,8", name="a.csv")
+    later = seen(tmp_path, "03:30:00Z,80", "04:30:00Z,70", "06:30:00Z,60", name="b.csv")
+    candles = load(earlier, later, layout=OBSERVED)
+    assert candles.close.tolist() == [10, 9, 9, 8, 7, 7, 6]
+    assert candles.low.tolist() == [10, 9, 9, 8, 7, 7, 6]
+    assert candles.observed.tolist() == [True, True, False, True, True, False, True]
+    levels = load(earlier, later, layout=CandleFormat(bar=HOUR, stamp=Stamp.OBSERVED, join=Join.LEVELS))
+    assert levels.high[4] == levels.low[4] == 70
+
+
+@given(
+    minutes=st.lists(st.integers(1, 100), min_size=20, max_size=60),
+    gap=st.integers(100, 400),
+    cut=st.integers(8, 60),
+    place=st.integers(1, 59),
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_observations_that_came_later_change_no_bar_before_them(
+    tmp_path: Path, minutes: list[int], gap: int, cut: int, place: int
+) -> None:
+    minutes.insert(place, gap)
+    at = pd.Timestamp("2024-01-01T00:00:00Z") + pd.to_timedelta(np.cumsum(minutes), unit="min")
+    rows = [f"{time:%Y-%m-%dT%H:%M:%SZ},{100 + i % 7}" for i, time in enumerate(at)]
+    end = at[min(cut, len(at) - 1)].floor("h")
+    known = [row for row, time in zip(rows, at, strict=True) if time <= end]
+    assume(len({row[:13] for row in known}) > 4)
+    then, now = seen_rows(tmp_path, known), seen_rows(tmp_path, rows).until(end.as_unit("ns").value)
+    assume(then.close_only == now.close_only)
+    assert same(then, now)
+
+
+def seen_rows(folder: Path, rows: list[str]) -> Candles:
+    return load(write(folder, rows, header="timestamp,close"), layout=CandleFormat(bar=HOUR, stamp=Stamp.OBSERVED))
 
 
 REFUSED = {
@@ -299,3 +376,15 @@ def test_an_on_chain_feed_goes_on_the_grid(market_data: Path) -> None:
     )
     assert candles.close_only
     assert candles.usable.mean() > 0.98
+
+
+def test_two_tokens_seen_at_odd_minutes_share_their_bars(market_data: Path) -> None:
+    folder = market_data / "prices" / "hourly_close"
+    sources = [CandleSource(name, (folder / f"{name}__cgecko23.csv.gz",)) for name in ("stETH", "WETH")]
+    panel = load_panel(sources, OBSERVED, numeraire="USD")
+    pair = pair_candles(panel, Pair("stETH", "WETH"))
+    shown = pair.observed
+    assert not pair.usable[~shown].any()
+    assert 0.9 < shown.mean() < panel["stETH"].observed.mean() < 1
+    bars = np.diff(pair.segment, prepend=-1) == 0
+    assert np.array_equal(pair.open[1:][bars[1:] & pair.usable[1:]], pair.close[:-1][bars[1:] & pair.usable[1:]])
