@@ -16,8 +16,16 @@ class RiskAppetite:
 
     `haircut_level` is the share of liquidations that must still repay the debt in full. `touch_probability` is the
     chance that a loan opened at max LTV reaches its liquidation threshold within `touch_horizon`. A simulated position
-    is followed for `follow`; its barriers are the touch move times `barrier_multiples`. `stress_weight` is the weight of
-    the stressed start law (EU 153/2013 art. 28(1)(b)).
+    is followed for `follow`; its barriers are the touch move times `barrier_multiples`.
+
+    Against procyclicality, each switchable: `stress_weight` of the stressed start law and of named scenarios, 0 for none;
+    `cycle_floor`, a haircut is never below that of the through-the-cycle law; `buffer`, a share added to today's drop while it
+    is calm and released as it rises (EU 153/2013 art. 28(1)(b), (c), (a)). Against what is not known: `parameter_uncertainty`
+    simulates each path under a draw of its tail, `conformal` multiplies the drop after recent misses.
+
+    Of the parameters: `annual_loss` (a share of debt) bounds the
+    mean of the worst hundredth of years, `liquidation_rate` the liquidations of a position-year, `branching` what one
+    liquidation may set off.
     """
 
     haircut_level: float = 0.995
@@ -28,6 +36,13 @@ class RiskAppetite:
     follow: timedelta = timedelta(days=7)
     barrier_multiples: tuple[float, ...] = (1.0, 2.0, 4.0)
     stress_weight: float = 0.25
+    cycle_floor: bool = True
+    buffer: float = 0.0
+    parameter_uncertainty: bool = True
+    conformal: bool = False
+    annual_loss: float = 0.0010
+    liquidation_rate: float = 1.0
+    branching: float = 0.5
     smallest_haircut: float = 0.005
     largest_haircut: float = 0.95
 
@@ -35,8 +50,12 @@ class RiskAppetite:
         for name in ("haircut_level", "shortfall_level", "touch_probability"):
             if not 0 < getattr(self, name) < 1:
                 raise ConfigError(f"appetite.{name} is {getattr(self, name)}: expected a fraction between 0 and 1")
-        if not 0 <= self.stress_weight <= 1:
-            raise ConfigError(f"appetite.stress_weight is {self.stress_weight}: expected a fraction from 0 to 1")
+        for name in ("stress_weight", "buffer"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"appetite.{name} is {getattr(self, name)}: expected a fraction from 0 to 1")
+        for name in ("annual_loss", "liquidation_rate", "branching"):
+            if not 0 < getattr(self, name) < inf:
+                raise ConfigError(f"appetite.{name} is {getattr(self, name)}: expected a positive number")
         if not self.barrier_multiples or not all(0 < multiple < inf for multiple in self.barrier_multiples):
             raise ConfigError(f"appetite.barrier_multiples is {self.barrier_multiples}: expected positive numbers")
         if self.touch_horizon <= timedelta(0) or self.follow <= timedelta(0):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from math import inf
 
 import numpy as np
@@ -10,15 +11,21 @@ import numpy as np
 from riskparams.errors import Infeasible, InsufficientData, ModelError
 from riskparams.execution import Depth, SlippageLaw
 from riskparams.parameters.appetite import RiskAppetite
+from riskparams.parameters.conformal import conformal_factor
 from riskparams.parameters.haircut import haircut
+from riskparams.parameters.peg import Peg, fit_peg, jump_table
 from riskparams.parameters.penalty import Bonus, LiquidationCosts, recommend_bonus
 from riskparams.parameters.recommend import Recommendation, TouchMoves, recommend, touch_moves
 from riskparams.parameters.risk_parameters import ObservedParameters
+from riskparams.parameters.scenarios import ScenarioDrop, StressWindow, scenario_drops, worst
 from riskparams.paths.model import ModelSpec, PathModel, describe_model, fit_path_model
 from riskparams.paths.simulate import PathLaw, StartLaw, path_law, streams
 from riskparams.paths.trigger import TriggerDrops, TriggerSpec, deepest_moves, simulate_drops
+from riskparams.paths.uncertainty import DRAWS, tail_draws
 from riskparams.prices.panel import PricePanel
 from riskparams.returns import pair_candles
+from riskparams.tails.jump_paths import draw_jumps
+from riskparams.tails.jumps import JumpLayer
 from riskparams.terms import DAY, Asset, FloatArray, Pair, iso
 
 PEG_BAND = 0.02
@@ -28,8 +35,10 @@ PEG_BAND = 0.02
 class PairTask:
     """What is asked about one pair; `reference` is the pair whose history fills back shorter ones.
 
-    `daily_volume` (numeraire) overrides the volume in the prices and is taken as it stands. `seed` and the pair's name
-    key its random streams, so the other pairs of a study do not matter.
+    `daily_volume` (numeraire) overrides the volume in the prices and is taken as it stands; `depth` is a slippage law that was
+    measured, which is used in place of that of the volume. `windows` are spans of the past by name that the stress weight
+    looks at too. `peg` says what a pegged pair's depegs are pooled from: without it such a pair is refused. `seed` and the
+    pair's name key its random streams, so the other pairs of a study do not matter.
     """
 
     pair: Pair
@@ -40,6 +49,9 @@ class PairTask:
     oracle_step: float
     current: ObservedParameters | None = None
     daily_volume: float | None = None
+    depth: SlippageLaw | None = None
+    windows: tuple[StressWindow, ...] = ()
+    peg: Peg | None = None
     paths: int = 80_000
     refine: bool = True
     threads: int = 1
@@ -47,18 +59,32 @@ class PairTask:
 
     @property
     def assets(self) -> tuple[Asset, ...]:
-        """What the task reads prices of: collateral, debt (perhaps the numeraire) and reference."""
-        return self.pair.collateral, self.pair.debt, self.reference.collateral
+        """What the task reads prices of: collateral, debt (perhaps the numeraire), reference and peers of the peg."""
+        peers = self.peg.assets if self.peg else ()
+        return (*dict.fromkeys((self.pair.collateral, self.pair.debt, self.reference.collateral, *peers)),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _CycleDrops:
-    """The slow part: what does not depend on today's state."""
+class CycleDrops:
+    """The slow part: what does not depend on today's state. `drops` are those of the through-the-cycle and stressed laws."""
 
     model: PathModel
     moves: TouchMoves
     falls: FloatArray
+    barriers: FloatArray
     drops: dict[StartLaw, TriggerDrops]
+    scenarios: tuple[ScenarioDrop, ...]
+    jumps: JumpLayer | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulated:
+    """Everything a recommendation rests on: the model of today, the slow part, and the drops of all three laws."""
+
+    model: PathModel
+    cycle: CycleDrops
+    drops: dict[StartLaw, TriggerDrops]
+    touch: TouchMoves
 
 
 @dataclass
@@ -72,36 +98,56 @@ class PairPolicy:
     task: PairTask
     anchor: int = 0
     refresh: int | None = None
-    _kept: dict[int, _CycleDrops] = field(default_factory=dict, repr=False)
+    _kept: dict[int, CycleDrops] = field(default_factory=dict, repr=False)
 
     def __call__(self, panel: PricePanel) -> Recommendation:
         """Return the recommendation as of the panel's last bar; raise `InsufficientData` when history is too short."""
-        task, appetite = self.task, self.task.appetite
-        as_of = panel.last
+        return self.recommendation(panel, self.simulate(panel))
+
+    def simulate(self, panel: PricePanel) -> Simulated:
+        """Return the fitted model and the simulated drops as of the panel's last bar."""
+        task = self.task
         model = fit_path_model(panel, task.pair, task.reference, task.model)
-        refuse_pegged(panel, task.pair, task.model)
-        cycle = self._cycle(panel, as_of, model)
-        spec = self._triggers(panel)
-        barriers = cycle.moves.move * np.array(appetite.barrier_multiples)
-        today = self._falls(model, StartLaw.PIT, panel)
-        drops = {StartLaw.PIT: self._drops(model, StartLaw.PIT, barriers, spec), **cycle.drops}
-        touch = touch_moves(cycle.falls, today, appetite.touch_probability)
-        cut = haircut(drops, appetite, oracle_step=task.oracle_step)
+        if task.peg is None:
+            refuse_pegged(panel, task.pair, task.model)
+        cycle = self._cycle(panel, panel.last, model)
+        today = deepest_moves(self.law(model, StartLaw.PIT, self.touch_bars(panel), cycle.jumps), threads=task.threads)
+        return Simulated(
+            model=model,
+            cycle=cycle,
+            drops={StartLaw.PIT: self.drops(model, StartLaw.PIT, cycle.barriers, panel, cycle.jumps), **cycle.drops},
+            touch=touch_moves(cycle.falls, today, task.appetite.touch_probability),
+        )
+
+    def recommendation(
+        self, panel: PricePanel, simulated: Simulated, *, at_estimate: Mapping[StartLaw, float] | None = None
+    ) -> Recommendation:
+        """Return what the simulated drops recommend; `at_estimate` splits off the part of estimation error (`haircut`)."""
+        task, appetite, model, cycle = self.task, self.task.appetite, simulated.model, simulated.cycle
+        deepest = worst(cycle.scenarios)
+        cut = haircut(
+            simulated.drops,
+            appetite,
+            oracle_step=task.oracle_step,
+            conformal=conformal_factor(model, wait=self.triggers(panel).wait) if appetite.conformal else 1.0,
+            scenario=deepest.drop if deepest else 0.0,
+            at_estimate=at_estimate,
+        )
         volume = task.daily_volume or daily_volume(panel, task.pair, task.costs)
         bonus, bonus_range = self._bonus(volume, model.daily_sigma)
         return recommend(
             task.pair,
             cut,
-            touch,
+            simulated.touch,
             bonus,
             bonus_range=bonus_range,
             falls=cycle.falls,
             through_cycle=cycle.drops[StartLaw.TTC],
             oracle_step=task.oracle_step,
-            as_of=as_of,
+            as_of=panel.last,
             current=task.current,
             largest_haircut=appetite.largest_haircut,
-            flags=(*model.flags(), *cut.flags),
+            flags=(*model.flags(), *(("close_only",) if pair_candles(panel, task.pair).close_only else ()), *cut.flags),
             provenance={
                 **describe_model(model),
                 "through_the_cycle_as_of": iso(cycle.model.fit.last),
@@ -110,8 +156,8 @@ class PairPolicy:
             },
         )
 
-    def _cycle(self, panel: PricePanel, as_of: int, latest: PathModel) -> _CycleDrops:
-        date = as_of
+    def _cycle(self, panel: PricePanel, as_of: int, latest: PathModel) -> CycleDrops:
+        task, date = self.task, as_of
         if self.refresh is not None and as_of >= self.anchor:
             date = self.anchor + (as_of - self.anchor) // self.refresh * self.refresh
         if date in self._kept:
@@ -119,31 +165,72 @@ class PairPolicy:
         model = latest
         if date != as_of:
             try:
-                model = fit_path_model(panel.until(date), self.task.pair, self.task.reference, self.task.model)
+                model = fit_path_model(panel.until(date), task.pair, task.reference, task.model)
             except InsufficientData:
                 date = as_of  # listed since: the slow laws start with its first own date
-        falls = self._falls(model, StartLaw.TTC, panel.until(date))
-        moves = touch_moves(falls, falls, self.task.appetite.touch_probability)
-        barriers = moves.move * np.array(self.task.appetite.barrier_multiples)
-        spec = self._triggers(panel.until(date))
-        found = _CycleDrops(
+        known = panel.until(date)
+        jumps = fit_peg(known, task.pair, task.peg) if task.peg else None
+        falls = deepest_moves(self.law(model, StartLaw.TTC, self.touch_bars(known), jumps), threads=task.threads)
+        moves = touch_moves(falls, falls, task.appetite.touch_probability)
+        barriers = moves.move * np.array(sorted(task.appetite.barrier_multiples))
+        spec = self.triggers(known)
+        found = CycleDrops(
             model=model,
             moves=moves,
             falls=falls,
-            drops={law: self._drops(model, law, barriers, spec) for law in (StartLaw.TTC, StartLaw.STR)},
+            barriers=barriers,
+            drops={law: self.drops(model, law, barriers, known, jumps) for law in (StartLaw.TTC, StartLaw.STR)},
+            scenarios=tuple(
+                scenario_drops(
+                    pair_candles(known, task.pair),
+                    pair_candles(known, task.reference),
+                    task.windows,
+                    barriers,
+                    follow=spec.follow,
+                    wait=spec.wait,
+                    name=str(task.reference),
+                )
+            ),
+            jumps=jumps,
         )
         self._kept[date] = found
         return found
 
-    def _law(self, model: PathModel, law: StartLaw, bars: int, paths: int) -> PathLaw:
-        keys = streams(self.task.seed, law, str(self.task.pair))
-        return path_law(model, law, bars=bars, paths=paths, streams=keys)
+    def law(
+        self, model: PathModel, law: StartLaw, bars: int, jumps: JumpLayer | None, *, paths: int = 0, drawn: bool = False
+    ) -> PathLaw:
+        """Return the law of the task's paths, `paths` of them where given, `drawn` each under a draw of its tail."""
+        task, count = self.task, paths or self.task.paths
+        keys = streams(task.seed, law, str(task.pair))
+        tail = model.window_tail if law is StartLaw.PIT else model.history_tail
+        normals = np.random.default_rng(keys.draws).standard_normal((DRAWS, 2))
+        laid = draw_jumps(jumps, paths=count, bars=bars, bar=model.bar, key=keys.draws) if jumps else None
+        return path_law(
+            model,
+            law,
+            bars=bars,
+            paths=count,
+            streams=keys,
+            tails=tail_draws(tail, normals) if drawn else None,
+            jumps=jump_table(laid, task.peg) if laid and task.peg else None,
+        )
 
-    def _falls(self, model: PathModel, law: StartLaw, panel: PricePanel) -> FloatArray:
-        return deepest_moves(self._law(model, law, self._touch_bars(panel), self.task.paths), threads=self.task.threads)
-
-    def _drops(self, model: PathModel, law: StartLaw, barriers: FloatArray, spec: TriggerSpec) -> TriggerDrops:
-        return simulate_drops(lambda paths: self._law(model, law, spec.follow + spec.wait, paths), barriers, spec)
+    def drops(
+        self,
+        model: PathModel,
+        law: StartLaw,
+        barriers: FloatArray,
+        panel: PricePanel,
+        jumps: JumpLayer | None,
+        *,
+        paths: int = 0,
+        drawn: bool | None = None,
+    ) -> TriggerDrops:
+        """Return the drops after trigger under one law, over draws of the tail where the appetite says so."""
+        mixed = self.task.appetite.parameter_uncertainty if drawn is None else drawn
+        spec = self.triggers(panel) if not paths else replace(self.triggers(panel), paths=paths, refine=False)
+        bars = spec.follow + spec.wait
+        return simulate_drops(lambda count: self.law(model, law, bars, jumps, paths=count, drawn=mixed), barriers, spec)
 
     def _bonus(self, volume: float | None, daily_sigma: float) -> tuple[Bonus | None, tuple[float, float] | None]:
         if not volume:
@@ -167,10 +254,12 @@ class PairPolicy:
         except Infeasible as error:
             raise Infeasible(f"{self.task.pair}: {error}") from error
 
-    def _touch_bars(self, panel: PricePanel) -> int:
+    def touch_bars(self, panel: PricePanel) -> int:
+        """Return the bars of the touch horizon."""
         return panel.bars_in(self.task.appetite.touch_horizon.total_seconds(), self.task.pair.collateral)
 
-    def _triggers(self, panel: PricePanel) -> TriggerSpec:
+    def triggers(self, panel: PricePanel) -> TriggerSpec:
+        """Return how triggers are simulated on the panel's bars."""
         appetite = self.task.appetite
         return TriggerSpec(
             follow=panel.bars_in(appetite.follow.total_seconds(), self.task.pair.collateral),
@@ -185,7 +274,7 @@ class PairPolicy:
 def refuse_pegged(panel: PricePanel, pair: Pair, spec: ModelSpec) -> None:
     """Raise `ModelError` for a pair whose price, less its drift, kept within 2 % on 90 % of the fit window.
 
-    Its variance says nothing about the day the peg breaks: that needs a model of jumps, which is not offered yet.
+    Its variance says nothing about the day the peg breaks: that needs a jump layer (`Peg`).
     """
     candles = pair_candles(panel, pair)
     recent = candles.close[candles.time > candles.time[-1] - round(spec.window_days * DAY)]
@@ -195,7 +284,7 @@ def refuse_pegged(panel: PricePanel, pair: Pair, spec: ModelSpec) -> None:
     if high - low < PEG_BAND:
         raise ModelError(
             f"{pair}: the price kept within {high - low:.2%} on 90 % of bars to {iso(int(candles.time[-1]))}: it is pegged, "
-            "and volatility cannot tell how far it falls when the peg breaks; leave the pair out, or set its parameters by hand"
+            "and volatility cannot tell how far it falls when the peg breaks; give the pair a peg, whose peers' depegs can"
         )
 
 

@@ -51,27 +51,34 @@ def residual_table(
 
 @njit(cache=True, nogil=True)
 def simulate_together(
-    table: FloatArray, threshold: float, tails: FloatArray, centre: float, spread: float, along: FloatArray,
+    table: FloatArray, stay: float, threshold: float, tails: FloatArray, centre: float, spread: float, along: FloatArray,
     recursion: FloatArray, sigma2: FloatArray, slot: IntArray, row_key: int, draw_key: int, first: int,
     close: FloatArray, low: FloatArray,
 ) -> None:  # fmt: skip
     """Write log close and log low over the start, each (bars, paths): a few paths advance together, bar by bar.
 
-    table: from `residual_table`. tails (draws, 3) = shape, scale and cap of the size of a row beyond the threshold; path i
-    takes row i mod draws, its low scaled by the same ratio. Draws are re-standardised by (x - centre) / spread. `along` is
-    the emission of the bars from slot 0 on: it multiplies sigma * z into the return, while recursion = (omega, alpha, gamma,
-    beta) is fed sigma * z alone. `sigma2` and `slot` (paths,) belong to the first bar; the first path is number `first`.
+    table: from `residual_table`; a row follows the one before it in the table with probability `stay`, else it is drawn. tails
+    (draws, 3) = shape, scale and cap of the size of a row beyond the threshold; path i takes row i mod draws, its low scaled
+    by the same ratio. Draws are re-standardised by (x - centre) / spread. `along` is the emission of the bars from slot 0 on:
+    it multiplies sigma * z into the return, while recursion = (omega, alpha, gamma, beta) is fed sigma * z alone. `sigma2` and
+    `slot` (paths,) belong to the first bar; the first path is number `first`.
     """
     bars, count, rows = len(close), len(sigma2), uint64(len(table))
     omega, alpha, gamma, beta = recursion[0], recursion[1], recursion[2], recursion[3]
     variance, price = sigma2.copy(), np.zeros(count)
-    path_key = np.empty(count, np.uint64)
+    path_key, before = np.empty(count, np.uint64), np.empty(count, np.uint64)
+    staying = uint64(int(stay * 4294967296.0))
     for k in range(count):
         path_key[k] = uint64(row_key) + uint64(first + k + 1) * uint64(PATH_STEP)
+        before[k] = ((mixed(path_key[k]) >> uint64(32)) * rows) >> uint64(32)
     for bar in range(bars):
         bar_key = uint64(bar + 1) * uint64(BAR_STEP)
         for k in range(count):
-            row = ((mixed(path_key[k] + bar_key) >> uint64(32)) * rows) >> uint64(32)
+            bits = mixed(path_key[k] + bar_key)
+            row = ((bits >> uint64(32)) * rows) >> uint64(32)
+            if bits & uint64(0xFFFFFFFF) < staying:
+                row = (before[k] + uint64(1)) % rows
+            before[k] = row
             drawn, wick, growth = table[row, 0], table[row, 1], table[row, 2]
             if growth < 0.0:
                 v, law = uniform(draw_key, first + k, bar), (first + k) % len(tails)
@@ -113,7 +120,7 @@ def lay_over(close: FloatArray, low: FloatArray, jumps: FloatArray) -> None:
 
 @njit(cache=True, nogil=True)
 def simulate_log_prices(
-    table: FloatArray, threshold: float, tails: FloatArray, centre: float, spread: float, along: FloatArray,
+    table: FloatArray, stay: float, threshold: float, tails: FloatArray, centre: float, spread: float, along: FloatArray,
     recursion: FloatArray, sigma2: FloatArray, slot: IntArray, row_key: int, draw_key: int, first: int, jumps: FloatArray,
     bars: int,
 ) -> tuple[FloatArray, FloatArray]:  # fmt: skip
@@ -124,8 +131,8 @@ def simulate_log_prices(
         end = min(begin + TOGETHER, paths)
         close, low = np.empty((bars, end - begin)), np.empty((bars, end - begin))
         simulate_together(
-            table, threshold, tails, centre, spread, along, recursion, sigma2[begin:end], slot[begin:end], row_key, draw_key,
-            first + begin, close, low,
+            table, stay, threshold, tails, centre, spread, along, recursion, sigma2[begin:end], slot[begin:end],
+            row_key, draw_key, first + begin, close, low,
         )  # fmt: skip
         if len(jumps):
             lay_over(close, low, jumps[begin:end])
@@ -169,7 +176,7 @@ def first_touches(
 @njit(cache=True, nogil=True)
 def follow_paths(
     barriers: FloatArray, wait: int, drop: FloatArray, in_bar: FloatArray, deepest: FloatArray,
-    table: FloatArray, threshold: float, tails: FloatArray, centre: float, spread: float, along: FloatArray,
+    table: FloatArray, stay: float, threshold: float, tails: FloatArray, centre: float, spread: float, along: FloatArray,
     recursion: FloatArray, sigma2: FloatArray, slot: IntArray, row_key: int, draw_key: int, first: int, jumps: FloatArray,
     bars: int,
 ) -> None:  # fmt: skip
@@ -183,8 +190,8 @@ def follow_paths(
         end = min(begin + TOGETHER, paths)
         close, low = whole_close[:, : end - begin], whole_low[:, : end - begin]
         simulate_together(
-            table, threshold, tails, centre, spread, along, recursion, sigma2[begin:end], slot[begin:end], row_key, draw_key,
-            first + begin, close, low,
+            table, stay, threshold, tails, centre, spread, along, recursion, sigma2[begin:end], slot[begin:end],
+            row_key, draw_key, first + begin, close, low,
         )  # fmt: skip
         if len(jumps):
             lay_over(close, low, jumps[begin:end])

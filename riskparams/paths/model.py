@@ -19,13 +19,17 @@ from riskparams.volatility.model import VolatilityFit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """How a pair's model is fitted; durations in days. `ladder=None` is `default_ladder`."""
+    """How a pair's model is fitted; durations in days. `ladder=None` is `default_ladder`.
+
+    Paths draw residual rows in blocks of `block_bars` consecutive bars on average; 1 draws each by itself.
+    """
 
     window_days: float = 730.0
     min_window_days: float = 365.0
     history_days: float = 3650.0
     tail: TailSpec = field(default_factory=TailSpec)
     ladder: Ladder | None = None
+    block_bars: float = 1.0
 
     def rungs(self, bar: int) -> Ladder:
         """Return the ladder of models to try on bars of this length (nanoseconds)."""

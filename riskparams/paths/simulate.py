@@ -70,6 +70,7 @@ class PathLaw:
     """
 
     table: FloatArray
+    stay: float
     tail_threshold: float
     tails: FloatArray
     centre: float
@@ -92,7 +93,7 @@ class PathLaw:
         part = slice(first, end)
         jumps = self.jumps[part] if len(self.jumps) else self.jumps
         return (
-            self.table, self.tail_threshold, self.tails, self.centre, self.spread, self.along, self.recursion,
+            self.table, self.stay, self.tail_threshold, self.tails, self.centre, self.spread, self.along, self.recursion,
             self.sigma2[part], self.slot[part], self.streams.rows, self.streams.draws, first, jumps, self.bars,
         )  # fmt: skip
 
@@ -109,11 +110,13 @@ def path_law(
 ) -> PathLaw:
     """Return the law of `paths` paths of `bars` bars.
 
-    Residual rows are drawn uniformly; beyond the tail threshold the size is a generalised Pareto draw (McNeil & Frey
-    2000, Barone-Adesi et al. 1999), capped at the return level of 10,000 samples. The mixture is re-standardised to
-    mean 0 and variance 1 while its variance exists (shape < 1/2). Returns carry the pool's scale and the hour-of-week
-    factor; the recursion is fed without them. `tails` (draws, 2) are shapes and scales in place of the fitted one: path i
-    takes row i mod draws, which mixes over what is not known of the tail. `jumps` (paths, 4): see `kernels.lay_over`.
+    Residual rows are drawn uniformly; beyond the tail threshold the size is a generalised Pareto draw (McNeil & Frey 2000,
+    Barone-Adesi et al. 1999), capped at the return level of 10,000 samples. The mixture is re-standardised to mean 0 and
+    variance 1 while its variance exists (shape < 1/2). Returns carry the pool's scale and the hour-of-week factor; the
+    recursion is fed without them. Rows come one at a time or, as the model's spec says, in blocks of consecutive bars with
+    geometric lengths (Politis & Romano 1994), which keeps what usually follows a crash. `tails` (draws, 2) are shapes and
+    scales in place of the fitted one: path i takes row i mod draws, which mixes over what is not known of the tail. `jumps`
+    (paths, 4): see `kernels.lay_over`.
     """
     pool, tail = (model.window, model.window_tail) if law is StartLaw.PIT else (model.history, model.history_tail)
     centre, spread = mixture_moments(pool, tail)
@@ -123,6 +126,7 @@ def path_law(
     emission = model.fit.hour_factor * pool.scale
     return PathLaw(
         table=residual_table(pool.z, pool.low, tail.tail_threshold, centre, spread, model.recursion),
+        stay=1 - 1 / model.spec.block_bars,
         tail_threshold=tail.tail_threshold,
         tails=np.array(drawn),
         centre=centre,
