@@ -23,7 +23,7 @@ class RiskAppetite:
     is calm and released as it rises (EU 153/2013 art. 28(1)(b), (c), (a)). Against what is not known: `parameter_uncertainty`
     simulates each path under a draw of its tail, `conformal` multiplies the drop after recent misses.
 
-    Of the parameters: `annual_loss` (a share of debt) bounds the
+    Of the parameters: `annual_loss` (a share of the pair's debt) bounds the
     mean of the worst hundredth of years, `liquidation_rate` the liquidations of a position-year, `branching` what one
     liquidation may set off.
     """
@@ -40,7 +40,7 @@ class RiskAppetite:
     buffer: float = 0.0
     parameter_uncertainty: bool = True
     conformal: bool = False
-    annual_loss: float = 0.0010
+    annual_loss: float = 0.05
     liquidation_rate: float = 1.0
     branching: float = 0.5
     smallest_haircut: float = 0.005
@@ -54,8 +54,8 @@ class RiskAppetite:
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"appetite.{name} is {getattr(self, name)}: expected a fraction from 0 to 1")
         for name in ("annual_loss", "liquidation_rate", "branching"):
-            if not 0 < getattr(self, name) < inf:
-                raise ConfigError(f"appetite.{name} is {getattr(self, name)}: expected a positive number")
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"appetite.{name} is {getattr(self, name)}: expected a number above 0")
         if not self.barrier_multiples or not all(0 < multiple < inf for multiple in self.barrier_multiples):
             raise ConfigError(f"appetite.barrier_multiples is {self.barrier_multiples}: expected positive numbers")
         if self.touch_horizon <= timedelta(0) or self.follow <= timedelta(0):

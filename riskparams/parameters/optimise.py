@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from math import inf, isfinite
+from dataclasses import dataclass, replace
+from math import inf
 
 from riskparams.errors import ConfigError
 from riskparams.parameters.appetite import RiskAppetite
@@ -12,8 +12,9 @@ from riskparams.parameters.ltv import STEP, floored, max_liquidation_threshold, 
 from riskparams.parameters.risk_parameters import RiskParameters
 
 GAPS = (1.0, 1.25, 1.5, 2.0, 3.0)  # in touch moves
-TARGETS = (1.02, 1.05, 1.10, 1.20)
-BUDGETS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # of the appetite's annual loss, for the front
+TARGET = 1.05  # health after a liquidation, while gap and bonus are chosen
+TARGETS = (1.02, 1.10, 1.20)  # tried after that
+BUDGETS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of the appetite's annual loss, for the front
 
 REPAYMENT = "repayment in full: threshold x (1 + bonus) = 1 - haircut"
 LOSS = "annual loss"
@@ -79,7 +80,13 @@ class Optimum:
 
 
 def optimise(
-    question: Question, appetite: RiskAppetite, judge: Judge, *, efficiency_weight: float = 1.0, cost_weight: float = 1.0
+    question: Question,
+    appetite: RiskAppetite,
+    judge: Judge,
+    *,
+    targets: Sequence[float] = TARGETS,
+    efficiency_weight: float = 1.0,
+    cost_weight: float = 1.0,
 ) -> Optimum:
     """Minimise `efficiency_weight (1 - max LTV) + cost_weight (borrowers' cost)` under the constraints of the appetite.
 
@@ -124,16 +131,15 @@ def optimise(
         found.append(best)
         return best
 
-    target = 1.05
+    target = TARGET
     for bonus in question.bonuses:
         for gap in GAPS:
             candidate(bonus, gap, target)
     kept = [one for one in found if not one.violated]
     if kept:
         best = min(kept, key=lambda one: one.objective)
-        for other in TARGETS:
-            if other != target:
-                candidate(best.parameters.liquidation_bonus, best.gap, other)
+        for other in targets:
+            candidate(best.parameters.liquidation_bonus, best.gap, other)
         chosen = min((one for one in found if not one.violated), key=lambda one: (one.objective, one.gap, one.target_health))
         return Optimum(chosen=chosen, binding=_binding(chosen, question, found), candidates=tuple(found))
     least = min(found, key=lambda one: len(one.violated))
@@ -171,21 +177,21 @@ class ParetoPoint:
     budget: float
 
 
-def pareto(question: Question, appetite: RiskAppetite, judge: Judge, *, budgets: Sequence[float] = BUDGETS) -> list[ParetoPoint]:
+def pareto(
+    question: Question, appetite: RiskAppetite, judge: Judge, *, budgets: Sequence[float] = BUDGETS
+) -> list[ParetoPoint]:
     """Return the choices that are not dominated, as the annual loss that is allowed goes through multiples of the appetite's.
 
     Sorted by max LTV. The constraint on the liquidation rate is left out here: the rate is one of the four things traded.
     """
-    from dataclasses import replace
-
     points: list[ParetoPoint] = []
     for budget in budgets:
-        allowed = replace(appetite, annual_loss=budget * appetite.annual_loss, liquidation_rate=1e9)
-        for one in optimise(question, allowed, judge).candidates:
-            if not one.violated and isfinite(one.objective):
+        allowed = replace(appetite, annual_loss=budget * appetite.annual_loss, liquidation_rate=inf)
+        for one in optimise(question, allowed, judge, targets=()).candidates:
+            if not one.violated:
                 points.append(ParetoPoint(parameters=one.parameters, outcome=one.outcome, budget=allowed.annual_loss))
-    unique = {(_goods(point), point.parameters): point for point in points}
-    kept = [one for one in unique.values() if not any(_beats(_goods(other), _goods(one)) for other in unique.values())]
+    unique = {point.parameters: point for point in reversed(points)}.values()
+    kept = [one for one in unique if not any(_beats(_goods(other), _goods(one)) for other in unique)]
     return sorted(kept, key=lambda point: point.parameters.max_ltv)
 
 

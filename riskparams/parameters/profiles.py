@@ -22,9 +22,9 @@ class Profile(StrEnum):
 def profiles(declared: RiskAppetite) -> dict[Profile, RiskAppetite]:
     """Return the declared appetite as the moderate one, and one on each side of it.
 
-    Conservative: half the misses of the haircut, a loan at max LTV touched with at most 5 % within a week, half the annual loss
-    and half the liquidations. Aggressive: twice the misses, touched with 20 % within a day, twice the loss and the liquidations.
-    Where the declared appetite goes further already, so does the profile.
+    Conservative: half the misses of the haircut, a loan at max LTV touched with at most 5 % within a week, half the annual
+    loss and half the liquidations. Aggressive: twice the misses, touched with 20 % within a day, twice the loss and the
+    liquidations. Where the declared appetite goes further already, so does the profile.
 
     >>> found = profiles(RiskAppetite())
     >>> [round(one.haircut_level, 4) for one in found.values()], [one.touch_probability for one in found.values()]

@@ -10,7 +10,7 @@ import numpy as np
 
 from riskparams.errors import ConfigError
 from riskparams.parameters.appetite import RiskAppetite
-from riskparams.parameters.haircut import Haircut, Surroundings, combine
+from riskparams.parameters.haircut import Surroundings, combine
 from riskparams.parameters.policy import PairPolicy, Simulated
 from riskparams.parameters.recommend import Recommendation
 from riskparams.paths.model import PathModel
@@ -54,7 +54,7 @@ class Uncertainty:
 
 
 def measure(policy: PairPolicy, panel: PricePanel, simulated: Simulated, *, paths: int = PATHS) -> Measure:
-    """Return what is drawn: a model -> drops of the three laws at the haircut's level, and the touch move; all with one luck."""
+    """Return what is drawn: a model -> drops of the three laws at the haircut's level, and the touch move, one luck for all."""
     level, chance = policy.task.appetite.haircut_level, policy.task.appetite.touch_probability
     cycle, bars = simulated.cycle, policy.touch_bars(panel)
 
@@ -71,12 +71,9 @@ def measure(policy: PairPolicy, panel: PricePanel, simulated: Simulated, *, path
 
 def haircuts(drops: FloatArray, appetite: RiskAppetite, around: Surroundings) -> FloatArray:
     """Return the haircut of each row of the three laws' drops, (draws, 3 or more) -> (draws,)."""
-    prudent = combine(
-        *(drops[:, i] for i in range(3)),
-        appetite.stress_weight,
-        floored=appetite.cycle_floor,
-        scenario=around.scenario if appetite.stress_weight else 0.0,
-    )
+    weight, floored = appetite.stress_weight, appetite.cycle_floor
+    scenario = around.scenario if weight else 0.0
+    prudent = combine(drops[:, 0], drops[:, 1], drops[:, 2], weight, floored=floored, scenario=scenario)
     kept = (1 - around.oracle_step) * (1 - np.minimum(around.conformal * prudent, 1.0))
     return np.maximum(1 - kept * (1 - around.slippage) * (1 - around.fee), appetite.smallest_haircut)
 
@@ -86,6 +83,7 @@ def uncertainty(
     panel: PricePanel,
     simulated: Simulated,
     found: Recommendation,
+    at_estimate: Mapping[StartLaw, float],
     *,
     mode: Mode = Mode.CHEAP,
     paths: int = PATHS,
@@ -93,8 +91,8 @@ def uncertainty(
 ) -> Uncertainty:
     """Return how far a recommendation would move with what was estimated, at the bonus recommended.
 
-    Draws are scaled so that their fit meets the drops of the recommendation's own, larger simulation, and the haircut's
-    Monte-Carlo error is drawn on top. The level of the intervals is 90 %.
+    Draws are scaled so that their fit meets `at_estimate`, the drops at the fit in the recommendation's own, larger simulation,
+    and the haircut's Monte-Carlo error is drawn on top. The level of the intervals is 90 %.
     """
     if policy.task.appetite.buffer:
         raise ConfigError("appetite.buffer: no interval is offered for a buffered haircut; leave the buffer at 0")
@@ -104,7 +102,7 @@ def uncertainty(
         sampled = cheap_draws(of, simulated.model, draws=draws or 10_000, rng=rng)
     else:
         sampled = bootstrap_draws(of, simulated.model, draws=draws or DRAWS, rng=rng)
-    centre = np.array([*_at_fit(found.haircut, simulated), found.touch.move])
+    centre = np.array([*(at_estimate[law] for law in StartLaw), found.touch.move])
     sampled = sampled * np.where(sampled.any(axis=0), centre / np.maximum(of(simulated.model), 1e-12), 1.0)
     cut = haircuts(sampled, policy.task.appetite, found.haircut.surroundings)
     cut = np.clip(cut + found.haircut.error * rng.standard_normal(len(cut)), 0.0, 1.0)
@@ -123,10 +121,6 @@ def uncertainty(
         paths=paths,
         spreads={name: _spread(values) for name, values in measured.items()},
     )
-
-
-def _at_fit(cut: Haircut, simulated: Simulated) -> list[float]:
-    return [cut.laws[law].drop for law in simulated.drops]
 
 
 def _spread(values: FloatArray) -> Spread:
