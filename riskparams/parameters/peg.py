@@ -21,16 +21,19 @@ class Peg:
     """What is said of a pegged pair before any price is looked at.
 
     `peers` are the pairs whose depegs are pooled with its own: a fixed list. `level` is the price it is pegged to, None for one
-    that drifts, as a staked token does. `redemption_floor` is the share of that price at which anybody may redeem at once
+    that drifts, as a staked token does; `threshold` the simple drop below it from which a depeg counts. `redemption_floor` is the share of that price at which anybody may redeem at once
     (0 where nobody can): a depeg that is recovered from cannot fall below it, and one that is not still can.
     """
 
     peers: tuple[Pair, ...]
     level: float | None = None
     peer_level: float | None = 1.0
+    threshold: float = 0.02
     redemption_floor: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise ConfigError(f"peg.threshold is {self.threshold}: expected a drop between 0 and 1, such as 0.02")
         if not 0 <= self.redemption_floor < 1:
             raise ConfigError(f"redemption_floor is {self.redemption_floor}: expected a share of the peg, from 0 to below 1")
 
@@ -46,17 +49,21 @@ def fit_peg(panel: PricePanel, pair: Pair, peg: Peg) -> JumpLayer:
     Only bars that were observed count; a peer that has no price yet is left out.
     """
     peers = [peer for peer in peg.peers if peer != pair and {peer.collateral, peer.debt} <= {*panel.candles, panel.numeraire}]
-    seen = {str(peer): _seen(panel, peer, peg.peer_level) for peer in peers}
-    own, years = _seen(panel, pair, peg.level)
+    seen = {str(peer): _seen(panel, peer, peg.peer_level, peg.threshold) for peer in peers}
+    own, years = _seen(panel, pair, peg.level, peg.threshold)
     return fit_jumps(
-        {name: found for name, (found, _) in seen.items()}, own, years, {name: watched for name, (_, watched) in seen.items()}
+        {name: found for name, (found, _) in seen.items()},
+        own,
+        years,
+        {name: watched for name, (_, watched) in seen.items()},
+        threshold=peg.threshold,
     )
 
 
-def _seen(panel: PricePanel, pair: Pair, level: float | None) -> tuple[tuple[Depeg, ...], float]:
+def _seen(panel: PricePanel, pair: Pair, level: float | None, threshold: float) -> tuple[tuple[Depeg, ...], float]:
     candles = pair_candles(panel, pair)
     rows = candles.observed
-    found = depegs(candles.time[rows], candles.close[rows], bar=panel.bar, peg=level)
+    found = depegs(candles.time[rows], candles.close[rows], bar=panel.bar, peg=level, threshold=threshold)
     return found, len(candles.time[rows]) * panel.bar / YEAR
 
 

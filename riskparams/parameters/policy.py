@@ -18,7 +18,7 @@ from riskparams.parameters.penalty import Bonus, LiquidationCosts, recommend_bon
 from riskparams.parameters.recommend import Recommendation, TouchMoves, recommend, touch_moves
 from riskparams.parameters.risk_parameters import ObservedParameters
 from riskparams.parameters.scenarios import ScenarioDrop, StressWindow, scenario_drops, worst
-from riskparams.paths.model import ModelSpec, PathModel, describe_model, fit_path_model
+from riskparams.paths.model import ModelSpec, PathModel, describe_model, fit_path_model, measurement_noise
 from riskparams.paths.simulate import PathLaw, StartLaw, path_law, streams
 from riskparams.paths.trigger import TriggerDrops, TriggerSpec, deepest_moves, simulate_drops
 from riskparams.paths.uncertainty import DRAWS, tail_draws
@@ -107,7 +107,7 @@ class PairPolicy:
     def simulate(self, panel: PricePanel) -> Simulated:
         """Return the fitted model and the simulated drops as of the panel's last bar."""
         task = self.task
-        model = fit_path_model(panel, task.pair, task.reference, task.model)
+        model = self._fitted(panel)
         if task.peg is None:
             refuse_pegged(panel, task.pair, task.model)
         cycle = self._cycle(panel, panel.last, model)
@@ -156,6 +156,12 @@ class PairPolicy:
             },
         )
 
+    def _fitted(self, panel: PricePanel) -> PathModel:
+        """Return the path model; of a pegged pair the noise of measurement is left out, which would drift as no peg does."""
+        task = self.task
+        model = fit_path_model(panel, task.pair, task.reference, task.model)
+        return replace(model, noise_share=measurement_noise(model.own.returns)) if task.peg else model
+
     def _cycle(self, panel: PricePanel, as_of: int, latest: PathModel) -> CycleDrops:
         task, date = self.task, as_of
         if self.refresh is not None and as_of >= self.anchor:
@@ -165,7 +171,7 @@ class PairPolicy:
         model = latest
         if date != as_of:
             try:
-                model = fit_path_model(panel.until(date), task.pair, task.reference, task.model)
+                model = self._fitted(panel.until(date))
             except InsufficientData:
                 date = as_of  # listed since: the slow laws start with its first own date
         known = panel.until(date)

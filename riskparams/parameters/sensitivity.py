@@ -91,7 +91,8 @@ def sensitivity(
 
 
 def _again(model: PathModel, spec: ModelSpec) -> PathModel:
-    return assemble(model.own, model.lender, model.fit, spec, variance_ratio=model.history.variance_ratio)
+    found = assemble(model.own, model.lender, model.fit, spec, variance_ratio=model.history.variance_ratio)
+    return replace(found, noise_share=model.noise_share)
 
 
 def _level(policy: PairPolicy, simulated: Simulated, drops: dict[StartLaw, TriggerDrops]) -> tuple[float, float]:

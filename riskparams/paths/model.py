@@ -10,11 +10,14 @@ from riskparams.errors import InsufficientData
 from riskparams.paths.flags import fit_flags
 from riskparams.paths.pool import History, Pool, build_pool
 from riskparams.prices.panel import LONGEST_RECESS, PricePanel
-from riskparams.returns import Returns, log_returns, pair_candles
+from riskparams.returns import MIN_RETURNS, Returns, log_returns, pair_candles
 from riskparams.tails.gpd import TailFit, TailSpec, fit_tail
 from riskparams.terms import DAY, FloatArray, Pair, iso
 from riskparams.volatility.ladder import Ladder, default_ladder, filter_state, fit_volatility
 from riskparams.volatility.model import VolatilityFit
+
+
+MOST_NOISE = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,8 @@ class PathModel:
 
     `window` is the pool of the fit window (for the `pit` start law), `history` that of all filtered history (for
     `ttc` and `str`). `next_sigma2` and `next_slot` belong to the first bar after the sample. `own` and `lender` are the
-    filtered pasts it was made from, the pair's and that of its reference (itself for the reference).
+    filtered pasts it was made from, the pair's and that of its reference (itself for the reference). `noise_share` is the
+    part of the variance of returns that is no movement of the price (`measurement_noise`), left out of simulated ones.
     """
 
     pair: Pair
@@ -59,6 +63,12 @@ class PathModel:
     own: History
     lender: History
     spec: ModelSpec
+    noise_share: float = 0.0
+
+    @property
+    def emission(self) -> FloatArray:
+        """What multiplies sigma into a return by hour of the week, (slots,): noise of measurement is left out."""
+        return np.asarray(self.fit.hour_factor * np.sqrt(1 - self.noise_share), float)
 
     @property
     def recursion(self) -> FloatArray:
@@ -137,6 +147,20 @@ def _history(returns: Returns, spec: ModelSpec, proxy: VolatilityFit | None = No
     return History(returns=returns, state=filter_state(returns, fit)), fit
 
 
+def measurement_noise(returns: Returns) -> float:
+    """Return the share of the variance of returns that is noise of measurement, from 0 to `MOST_NOISE`.
+
+    With independent errors on the log price, returns are r + e - e_before, and their first autocovariance is -var(e): the share
+    is -2 cov(d, d_before) / var(d) (Roll 1984). A true move that reverts within two bars counts as noise too.
+    """
+    follows = np.diff(returns.time) == returns.bar
+    one, other = returns.value[:-1][follows], returns.value[1:][follows]
+    variance = float(np.var(returns.value))
+    if variance == 0 or len(one) < MIN_RETURNS:
+        return 0.0
+    return float(np.clip(-2 * np.mean((one - one.mean()) * (other - other.mean())) / variance, 0.0, MOST_NOISE))
+
+
 def describe_volatility(model: PathModel) -> dict[str, object]:
     """Return the parameters of the rung in use, its search, its window and where volatility stands, by name."""
     garch = model.fit.garch
@@ -154,6 +178,7 @@ def describe_volatility(model: PathModel) -> dict[str, object]:
         "daily_sigma": model.daily_sigma,
         "sigma_now_over_typical": float(np.sqrt(model.next_sigma2 / model.history.sigma2.mean())),
         "residual_scale": model.window.scale,
+        "noise_share": model.noise_share,
     }
 
 

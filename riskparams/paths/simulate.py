@@ -123,7 +123,7 @@ def path_law(
     sigma2, slot = _starts(model, law, paths, streams)
     shapes = [(tail.shape, tail.scale)] if tails is None else tails
     drawn = [(xi, beta, replace(tail, shape=float(xi), scale=float(beta)).largest_simulated) for xi, beta in shapes]
-    emission = model.fit.hour_factor * pool.scale
+    emission = model.emission * pool.scale
     return PathLaw(
         table=residual_table(pool.z, pool.low, tail.tail_threshold, centre, spread, model.recursion),
         stay=1 - 1 / model.spec.block_bars,

@@ -62,7 +62,8 @@ def with_garch(model: PathModel, garch: GarchFit) -> PathModel:
     fit = replace(model.fit, garch=garch)
     own = History(returns=model.own.returns, state=filter_state(model.own.returns, fit))
     lender = own if model.lender is model.own else model.lender
-    return assemble(own, lender, fit, model.spec, variance_ratio=model.history.variance_ratio)
+    found = assemble(own, lender, fit, model.spec, variance_ratio=model.history.variance_ratio)
+    return replace(found, noise_share=model.noise_share)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +118,12 @@ def bootstrap_models(model: PathModel, draws: int, rng: np.random.Generator) -> 
             rows[lent] = rng.choice(lent, len(lent)) if len(lent) else lent
             lender = replace(model.lender, state=replace(state, z=state.z[rows], low=state.low[rows]))
         found = assemble(own, lender, fit, model.spec, variance_ratio=model.history.variance_ratio)
-        yield replace(found, window=_coupled(found.window, model.window), history=_coupled(found.history, model.history))
+        yield replace(
+            found,
+            window=_coupled(found.window, model.window),
+            history=_coupled(found.history, model.history),
+            noise_share=model.noise_share,
+        )
 
 
 def _coupled(pool: Pool, to: Pool) -> Pool:

@@ -29,7 +29,7 @@ def load_prices(study: Study, folder: Path | None) -> PricePanel:
     sources = []
     for asset, names in prices.files.items():
         files = tuple(base / name for name in ([names] if isinstance(names, str) else names))
-        sources.append(CandleSource(Asset(asset), files))
+        sources.append(CandleSource(Asset(asset), files, prices.stamps.get(asset)))
     return load_panel(sources, candle_format(study), numeraire=Asset(prices.numeraire))
 
 

@@ -48,10 +48,14 @@ class Join(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CandleSource:
-    """The files of one asset; where two hold the same bar, the earlier in the list wins."""
+    """The files of one asset; where two hold the same bar, the earlier in the list wins.
+
+    `stamp` is what a time means in them, where it is not what the format says of all.
+    """
 
     asset: Asset
     files: tuple[Path, ...]
+    stamp: Stamp | None = None
 
     def __post_init__(self) -> None:
         if not self.files:
@@ -120,6 +124,7 @@ def load_candles(source: CandleSource, layout: CandleFormat) -> Candles:
     like a filled bar: neither its return of zero nor the return after it is modelled. One that is older than two bars
     stands no longer, and the bars it leaves are missing.
     """
+    layout = replace(layout, stamp=source.stamp) if source.stamp else layout
     bars, breaks, stale = _join([_read_bars(source.asset, Path(path), layout) for path in source.files], layout)
     if len(bars.time) > 1 and np.all(bars.close == bars.close[0]):
         raise ConstantSeries(

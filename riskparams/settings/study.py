@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -14,19 +14,23 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from riskparams.backtest.liquidation import LiquidationRules
 from riskparams.backtest.positions import Cohort
-from riskparams.errors import ConfigError, GuardrailError, ParameterError
+from riskparams.backtest.scenario_files import load_scenarios
+from riskparams.backtest.scenarios import Window
+from riskparams.errors import ConfigError, GuardrailError
 from riskparams.execution import LiquidationHorizon
 from riskparams.forecasts.model import models_named
 from riskparams.parameters.appetite import RiskAppetite
 from riskparams.parameters.penalty import LiquidationCosts
 from riskparams.parameters.policy import PairTask
-from riskparams.parameters.risk_parameters import ObservedParameters, RiskParameters
+from riskparams.parameters.scenarios import StressWindow
+from riskparams.parameters.uncertainty import Mode
 from riskparams.paths.model import ModelSpec
 from riskparams.prices.candles import Stamp
 from riskparams.prices.panel import Calendar
-from riskparams.settings.fields import Duration, Fraction, Moment, Section, Span
+from riskparams.settings.fields import Duration, Moment, Section, Span
 from riskparams.settings.history import HistorySection
 from riskparams.settings.liquidation import LiquidationSection
+from riskparams.settings.pairs import PairSection
 from riskparams.settings.stress import StressSection
 from riskparams.tails.gpd import TailSpec
 from riskparams.terms import Asset, Pair
@@ -52,12 +56,18 @@ class PricesSection(Section):
     calendar: Calendar = Calendar.CONTINUOUS
     volume_unit: Literal["base", "quote", "none"] = "base"
     files: Mapping[str, str | list[str]] = {}
+    stamps: Mapping[str, Stamp] = {}  # of the assets whose stamps mean something else
     repair: bool = False
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if bool(self.files) == bool(self.bundled):
             raise ValueError('give either [prices.files] or bundled = "simulated" | "index", not both and not neither')
+        odd = sorted(set(self.stamps) - set(self.files))
+        if odd:
+            raise ValueError(
+                f"stamps names {', '.join(odd)}, of which no file is listed: add it to [prices.files] or remove it"
+            )
         return self
 
 
@@ -70,6 +80,8 @@ class ModelSection(Section):
     min_window: Span = timedelta(days=_MODEL.min_window_days)
     history: Span = timedelta(days=_MODEL.history_days)
     tail_share: float = _MODEL.tail.share
+    block_bars: Annotated[float, Field(ge=1)] = _MODEL.block_bars
+    uncertainty: Mode = Mode.CHEAP
     paths: Annotated[int, Field(ge=1_000, le=2_000_000)] = 80_000
 
 
@@ -92,6 +104,14 @@ class AppetiteSection(Section):
     follow: Span = _APPETITE.follow
     barrier_multiples: tuple[float, ...] = _APPETITE.barrier_multiples
     stress_weight: float = _APPETITE.stress_weight
+    scenarios: tuple[str, ...] = ()
+    cycle_floor: bool = _APPETITE.cycle_floor
+    buffer: float = _APPETITE.buffer
+    parameter_uncertainty: bool = _APPETITE.parameter_uncertainty
+    conformal: bool = _APPETITE.conformal
+    annual_loss: float = _APPETITE.annual_loss
+    liquidation_rate: float = _APPETITE.liquidation_rate
+    branching: float = _APPETITE.branching
 
     def build(self) -> RiskAppetite:
         """Return the spec object that the rooms take; raise `ConfigError` for values it refuses."""
@@ -101,8 +121,20 @@ class AppetiteSection(Section):
         else:
             seconds = horizon.total_seconds()
             built = LiquidationHorizon(oracle=min(60.0, seconds), keeper=max(seconds - 60.0, 0.0))
-        rest = self.model_dump(exclude={"liquidation_horizon"})
+        rest = self.model_dump(exclude={"liquidation_horizon", "scenarios"})
         return RiskAppetite(liquidation_horizon=built, **rest)
+
+    def windows(self) -> tuple[StressWindow, ...]:
+        """Return the named windows of the past that the stress weight looks at; raise `ConfigError` for an unknown name."""
+        known = load_scenarios() if self.scenarios else {}
+        found = []
+        for name in self.scenarios:
+            scenario = known.get(name)
+            if scenario is None or not isinstance(scenario.event, Window):
+                windows = ", ".join(other for other, one in known.items() if isinstance(one.event, Window))
+                raise ConfigError(f"appetite.scenarios names {name!r}: expected windows of the past, some of {windows}")
+            found.append(StressWindow(name=name, start=scenario.event.start, end=scenario.event.end))
+        return tuple(found)
 
 
 class ExecutionSection(Section):
@@ -164,61 +196,6 @@ class CoverageSection(Section):
         return self
 
 
-class ParametersTable(Section):
-    """Risk parameters as a study writes them; `source` and `dated` say where live ones were read."""
-
-    max_ltv: float
-    liquidation_threshold: float
-    liquidation_bonus: float
-    source: str = ""
-    dated: date | None = None
-
-
-class PairSection(Section):
-    """[[pairs]]"""
-
-    collateral: str
-    debt: str = "USD"
-    oracle_deviation: Fraction = 0.01
-    current: ParametersTable | None = None
-    proposed: ParametersTable | None = None
-    daily_volume: Annotated[float, Field(gt=0)] | None = None
-
-    @property
-    def pair(self) -> Pair:
-        """Collateral against debt."""
-        return Pair(Asset(self.collateral), Asset(self.debt))
-
-    def observed(self) -> ObservedParameters | None:
-        """Return the live parameters; refuse a max LTV above the threshold, which is a slip of the pen."""
-        if self.current is None:
-            return None
-        table = self.current
-        found = ObservedParameters(
-            max_ltv=table.max_ltv,
-            liquidation_threshold=table.liquidation_threshold,
-            liquidation_bonus=table.liquidation_bonus,
-            source=table.source,
-            dated=table.dated.isoformat() if table.dated else "",
-        )
-        if found.max_ltv > found.liquidation_threshold:
-            raise ParameterError(
-                f"max_ltv {found.max_ltv} is above liquidation_threshold {found.liquidation_threshold}: are they swapped?"
-            )
-        return found
-
-    def judged(self) -> RiskParameters | None:
-        """Return the proposed parameters that the backtest judges beside ours, or None."""
-        table = self.proposed
-        if table is None:
-            return None
-        return RiskParameters(
-            max_ltv=table.max_ltv,
-            liquidation_threshold=table.liquidation_threshold,
-            liquidation_bonus=table.liquidation_bonus,
-        )
-
-
 class Study(Section):
     """A study file. Sections left out take METHOD's defaults; without [backtest] nothing is judged."""
 
@@ -238,6 +215,7 @@ class Study(Section):
     def _coherent(self) -> Self:
         try:
             horizon = self.appetite.build().liquidation_horizon
+            self.appetite.windows()
             self.execution.build()
         except ConfigError as error:
             raise ValueError(str(error)) from error
@@ -253,6 +231,7 @@ class Study(Section):
             raise ValueError(
                 f"model.peers names {', '.join(self.model.peers)}: pooling tail shapes is not offered; leave it empty"
             )
+        assets = {self.model.reference}
         for section in self.pairs:
             if section.collateral in (section.debt, self.prices.numeraire):
                 raise ValueError(
@@ -265,13 +244,15 @@ class Study(Section):
             try:
                 section.observed()
                 section.judged()
+                section.slippage()
+                peers = section.peg.build(self.prices.numeraire).assets if section.peg else ()
             except (ConfigError, GuardrailError) as error:
                 raise ValueError(f"pair {section.pair}: {error}") from error
         if self.history and self.history.collateral not in {section.collateral for section in self.pairs}:
             raise ValueError(
                 f"history.collateral {self.history.collateral} is that of no pair: name the asset the accounts pledge"
             )
-        assets = {self.model.reference, *(p.collateral for p in self.pairs), *(p.debt for p in self.pairs)}
+            assets |= {section.collateral, section.debt, *peers}
         odd = sorted(set(self.stress.stands_for) - assets)
         if odd:
             raise ValueError(f"stress.stands_for names {', '.join(odd)}, in no pair and not the reference: remove it")
@@ -294,18 +275,22 @@ class Study(Section):
             min_window_days=self.model.min_window / timedelta(days=1),
             history_days=self.model.history / timedelta(days=1),
             tail=TailSpec(share=self.model.tail_share),
+            block_bars=self.model.block_bars,
         )
-        appetite, costs = self.appetite.build(), self.execution.build()
+        appetite, costs, windows = self.appetite.build(), self.execution.build(), self.appetite.windows()
         return [
             PairTask(
                 pair=section.pair,
-                reference=reference,
+                reference=section.pair if section.peg else reference,  # a pegged pair borrows nobody's variance
                 model=spec,
                 appetite=appetite,
                 costs=costs,
                 oracle_step=section.oracle_deviation,
                 current=section.observed(),
                 daily_volume=section.daily_volume,
+                depth=section.slippage(),
+                windows=windows,
+                peg=section.peg.build(self.prices.numeraire) if section.peg else None,
                 paths=self.model.paths,
                 seed=self.study.seed,
             )
