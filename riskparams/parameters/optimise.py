@@ -14,7 +14,7 @@ from riskparams.parameters.risk_parameters import RiskParameters
 GAPS = (1.0, 1.25, 1.5, 2.0, 3.0)  # in touch moves
 TARGET = 1.05  # health after a liquidation, while gap and bonus are chosen
 TARGETS = (1.02, 1.10, 1.20)  # tried after that
-BUDGETS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of the appetite's annual loss, for the front
+BUDGETS = (0.05, 0.2, 1.0)  # of the appetite's annual loss, for the front
 
 REPAYMENT = "repayment in full: threshold x (1 + bonus) = 1 - haircut"
 LOSS = "annual loss"

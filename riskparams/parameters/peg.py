@@ -20,9 +20,10 @@ from riskparams.terms import Asset, FloatArray, Pair
 class Peg:
     """What is said of a pegged pair before any price is looked at.
 
-    `peers` are the pairs whose depegs are pooled with its own: a fixed list. `level` is the price it is pegged to, None for one
-    that drifts, as a staked token does; `threshold` the simple drop below it from which a depeg counts. `redemption_floor` is the share of that price at which anybody may redeem at once
-    (0 where nobody can): a depeg that is recovered from cannot fall below it, and one that is not still can.
+    `peers` are the pairs whose depegs are pooled with its own: a fixed list. `level` is the price it is pegged to, None for
+    one that drifts, as a staked token does; `threshold` the simple drop below it from which a depeg counts. `redemption_floor`
+    is the share of that price at which anybody may redeem at once (0 where nobody can): a depeg that is recovered from cannot
+    fall below it, and one that is not still can.
     """
 
     peers: tuple[Pair, ...]

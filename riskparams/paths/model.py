@@ -16,7 +16,6 @@ from riskparams.terms import DAY, FloatArray, Pair, iso
 from riskparams.volatility.ladder import Ladder, default_ladder, filter_state, fit_volatility
 from riskparams.volatility.model import VolatilityFit
 
-
 MOST_NOISE = 0.95
 
 

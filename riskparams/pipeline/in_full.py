@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +19,19 @@ from riskparams.parameters.profiles import Profile, profiles
 from riskparams.parameters.recommend import Recommendation, touch_moves
 from riskparams.parameters.risk_parameters import ObservedParameters, RiskParameters
 from riskparams.parameters.sensitivity import Sensitivity, sensitivity
-from riskparams.parameters.uncertainty import Mode, Uncertainty, uncertainty
+from riskparams.parameters.uncertainty import PATHS, Mode, Uncertainty, uncertainty
 from riskparams.paths.simulate import StartLaw
 from riskparams.paths.trigger import deepest_moves
 from riskparams.pipeline.candidates import CandidateJudge
 from riskparams.prices.panel import PricePanel
+from riskparams.proposals.grounds import (
+    describe_front,
+    describe_intervals,
+    describe_profiles,
+    describe_prudence,
+    describe_sensitivity,
+    describe_surroundings,
+)
 from riskparams.returns import pair_candles
 from riskparams.terms import DAY, Pair
 
@@ -91,15 +100,16 @@ def recommend_in_full(
     judge = candidate_judge(task, panel, simulated, first, cohort=cohort, rules=rules)
     optima, cuts = _optima(policy, panel, simulated, first, judge)
     best = optima[Profile.MODERATE]
+    asked = _question(first.haircut.value, first, first.touch.move)
     found = replace(first, parameters=best.chosen.parameters, binding=(first.binding[0], *best.binding))
     return InFull(
         recommendation=found,
         optima=optima,
         haircuts=cuts,
-        front=tuple(pareto(_question(first.haircut.value, first, first.touch.move), task.appetite, judge)),
+        front=tuple(pareto(replace(asked, bonuses=asked.bonuses[:1]), task.appetite, judge)),
         confirmation=_confirm(policy, panel, found),
-        uncertainty=uncertainty(policy, panel, simulated, first, at_estimate, mode=mode),
-        sensitivity=tuple(sensitivity(policy, panel, simulated, references=references)),
+        uncertainty=uncertainty(policy, panel, simulated, first, at_estimate, mode=mode, paths=min(PATHS, task.paths)),
+        sensitivity=tuple(sensitivity(policy, panel, simulated, references=references, paths=min(PATHS, task.paths))),
         simulated=simulated,
         judge=judge,
     )
@@ -172,3 +182,18 @@ def _confirm(policy: PairPolicy, panel: PricePanel, found: Recommendation) -> Co
     used = terms.liquidation_threshold * (1 + terms.liquidation_bonus)
     error = float(np.hypot(again.error, found.haircut.error))
     return Confirmation(seed=seed, haircut=again.value, error=error, holds=used <= 1 - again.value + 2 * error)
+
+
+def describe_in_full(found: InFull) -> dict[str, Any]:
+    """Return the grounds of a recommendation as evidence holds them."""
+    cycle = found.simulated.cycle
+    return {
+        "target_health": found.optima[Profile.MODERATE].chosen.target_health,
+        "intervals": describe_intervals(found.uncertainty),
+        "prudence": describe_prudence(found.recommendation),
+        "surroundings": describe_surroundings(found.recommendation.haircut, cycle.scenarios, cycle.jumps),
+        "profiles": describe_profiles(found.optima, found.haircuts),
+        "front": describe_front(found.front),
+        "confirmation": asdict(found.confirmation),
+        "sensitivity": describe_sensitivity(found.sensitivity),
+    }

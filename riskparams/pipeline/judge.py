@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -19,22 +20,24 @@ from riskparams.backtest.replay import BacktestResult, replay
 from riskparams.backtest.schedule import ParameterSchedule, PublishedDrops
 from riskparams.backtest.trigger_coverage import TriggerOutcomes, pooled_coverage, trigger_coverage
 from riskparams.backtest.walk_forward import refit_dates, walk_forward
-from riskparams.errors import ConfigError, InsufficientData
+from riskparams.errors import ConfigError, Infeasible, InsufficientData, ModelError, RiskParamsError
 from riskparams.parameters.policy import PairPolicy, PairTask
 from riskparams.parameters.recommend import Recommendation
 from riskparams.parameters.risk_parameters import ObservedParameters, RiskParameters
+from riskparams.pipeline.in_full import describe_in_full, recommend_in_full
 from riskparams.prices.panel import Calendar, PricePanel
 from riskparams.proposals.evidence import TestedPair
 from riskparams.returns import pair_candles
 from riskparams.settings import PairSection, Study
-from riskparams.terms import DAY, FloatArray, iso, nanoseconds
+from riskparams.terms import DAY, FloatArray, Pair, iso, nanoseconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairOutcome:
-    """What a run knows about one pair: the headline recommendation, the walk-forward and its replays."""
+    """What a run knows about one pair: the headline recommendation, its grounds, the walk-forward and its replays."""
 
     recommendation: Recommendation
+    grounds: Mapping[str, Any]
     history: tuple[tuple[int, Recommendation], ...] = ()
     results: Mapping[str, BacktestResult] | None = None
     best_intrabar: Mapping[str, BacktestResult] | None = None
@@ -43,13 +46,33 @@ class PairOutcome:
 
 @dataclass(frozen=True)
 class PairJob:
-    """One pair of a study, with the prices it may see; `judged=False` leaves the backtest out."""
+    """One pair of a study, with the prices it may see; `judged=False` leaves the backtest out.
+
+    `references` are pairs to fill back from instead, to see what that choice does.
+    """
 
     study: Study
     section: PairSection
     task: PairTask
     panel: PricePanel
     judged: bool
+    references: tuple[Pair, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A pair that the package would not speak for, and why."""
+
+    pair: Pair
+    error: RiskParamsError
+
+
+def pair_outcome_or_refusal(job: PairJob) -> PairOutcome | Refusal:
+    """Return the outcome of a pair, or why there is none: no data, no model or nothing feasible; other errors are raised."""
+    try:
+        return pair_outcome(job)
+    except (InsufficientData, ModelError, Infeasible) as error:
+        return Refusal(pair=job.task.pair, error=error)
 
 
 def pair_outcome(job: PairJob) -> PairOutcome:
@@ -57,10 +80,18 @@ def pair_outcome(job: PairJob) -> PairOutcome:
 
     Raises `ConfigError` for a period without time in it and `InsufficientData` for one without history.
     """
-    headline = PairPolicy(job.task)(job.panel)
+    full = recommend_in_full(
+        job.task,
+        job.panel,
+        cohort=job.study.cohort(),
+        rules=job.study.rules(job.panel.bar),
+        references=job.references,
+        mode=job.study.model.uncertainty,
+    )
+    headline, grounds = full.recommendation, describe_in_full(full)
     tested = job.study.backtest
     if tested is None or not job.judged:
-        return PairOutcome(recommendation=headline)
+        return PairOutcome(recommendation=headline, grounds=grounds)
     start = nanoseconds(tested.start)
     last = int(job.panel[job.task.pair.collateral].time[-1])
     end = last if tested.end is None else min(nanoseconds(tested.end) + DAY, last)
@@ -80,7 +111,7 @@ def pair_outcome(job: PairJob) -> PairOutcome:
         raise InsufficientData(
             f"{task.pair}: no date between {iso(start)} and {iso(end)} has the history that min_window asks for"
         )
-    return _judge(job, headline, history, end)
+    return _judge(job, PairOutcome(recommendation=headline, grounds=grounds, history=history), end)
 
 
 def _when_known(policy: PairPolicy) -> Callable[[PricePanel], Recommendation | None]:
@@ -93,10 +124,10 @@ def _when_known(policy: PairPolicy) -> Callable[[PricePanel], Recommendation | N
     return recommend_or_wait
 
 
-def _judge(job: PairJob, headline: Recommendation, history: Sequence[tuple[int, Recommendation]], end: int) -> PairOutcome:
+def _judge(job: PairJob, outcome: PairOutcome, end: int) -> PairOutcome:
     """Replay the same borrowers under each parameter set, and hold the published drops against the prices."""
     assert job.study.backtest is not None
-    candles = pair_candles(job.panel, job.task.pair)
+    candles, history = pair_candles(job.panel, job.task.pair), outcome.history
     begin = history[0][0]
     schedules = {"recommended": _schedule(history)}
     current, proposed = job.task.current, job.section.judged()
@@ -108,7 +139,7 @@ def _judge(job: PairJob, headline: Recommendation, history: Sequence[tuple[int, 
     first = next((found.parameters for _, found in history if found.parameters.max_ltv > 0), None)
     opening = current if current and current.max_ltv > 0 else first
     if opening is None:
-        return PairOutcome(recommendation=headline, history=tuple(history))
+        return outcome
     borrowers = pair_borrowers(cohort, job.study.backtest.accounts, opening, job.task)
     bar = job.panel.bar
     if job.panel.calendar is Calendar.EXCHANGE:  # a session stands for its share of the year
@@ -132,9 +163,8 @@ def _judge(job: PairJob, headline: Recommendation, history: Sequence[tuple[int, 
         multiples=appetite.barrier_multiples,
         asset=str(job.task.pair),
     )
-    return PairOutcome(
-        recommendation=headline,
-        history=tuple(history),
+    return replace(
+        outcome,
         results=bands[Intrabar.WORST],
         best_intrabar=bands[Intrabar.BEST],
         coverage=coverage,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,7 @@ import riskparams
 from riskparams.backtest.borrower_outcomes import daily_falls
 from riskparams.compute import Executor
 from riskparams.pipeline.event_file import describe_events
-from riskparams.pipeline.judge import PairJob, PairOutcome, pair_outcome, parameters_moved, tested_pair
+from riskparams.pipeline.judge import PairJob, PairOutcome, Refusal, pair_outcome_or_refusal, parameters_moved, tested_pair
 from riskparams.pipeline.known_prices import as_known
 from riskparams.prices.panel import PricePanel
 from riskparams.prices.quality import PriceQuality, assess_panel
@@ -94,15 +94,23 @@ def run(
     identity, settings = identify(study, known, seed=seed)
     quality = assess_panel(known)
     newest = next(asset for asset, bars in known.candles.items() if int(bars.time[-1]) == known.last)
+    executor = executor or Executor()
     jobs = []
     for section, task in zip(study.pairs, study.tasks(), strict=True):
-        wanted = {*task.assets, newest}  # the newest bar tells every pair what day it is
+        references = study.other_references()
+        wanted = {*task.assets, newest, *(pair.collateral for pair in references)}  # the newest bar tells all what day it is
         part = replace(known, candles={asset: bars for asset, bars in known.candles.items() if asset in wanted})
-        jobs.append(PairJob(study, section, replace(task, seed=seed), part, judged))
+        threads = executor.workers if len(study.pairs) == 1 else 1
+        jobs.append(PairJob(study, section, replace(task, seed=seed, threads=threads), part, judged, references))
     log.info("%s as of %s: %d pairs", study.name, iso(known.last), len(jobs))
-    outcomes = (executor or Executor()).map(pair_outcome, jobs, lambda job: log.info("%s: done", job.task.pair))
-    by_pair = {outcome.recommendation.pair: outcome for outcome in outcomes}
-    evidence = _evidence(study, known, identity, seed, by_pair, quality)
+    outcomes = executor.map(pair_outcome_or_refusal, jobs, lambda job: log.info("%s: done", job.task.pair))
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
+    by_pair = {outcome.recommendation.pair: outcome for outcome in outcomes if isinstance(outcome, PairOutcome)}
+    if not by_pair:
+        raise refused[0].error
+    for refusal in refused:
+        log.warning("%s: refused: %s", refusal.pair, refusal.error)
+    evidence = _evidence(study, known, identity, seed, by_pair, quality, refused)
     return RunRecord(
         study=study,
         as_of=known.last,
@@ -130,11 +138,12 @@ def _evidence(
     seed: int,
     outcomes: Mapping[Pair, PairOutcome],
     quality: Mapping[Asset, PriceQuality],
+    refused: Sequence[Refusal],
 ) -> Evidence:
     draws = study.backtest.draws if study.backtest else 999
     pairs, falls = [], {}
     for pair, outcome in outcomes.items():
-        described = describe_recommendation(outcome.recommendation, quality[pair.collateral])
+        described = describe_recommendation(outcome.recommendation, outcome.grounds, quality[pair.collateral])
         tested = tested_pair([outcome], seed=seed, draws=draws, falls=None)
         described["history"] = describe_history(outcome.history) if outcome.history else None
         described["procyclicality"] = describe_procyclicality(parameters_moved(outcome.history)) if outcome.history else None
@@ -177,6 +186,10 @@ def _evidence(
             "paths": study.model.paths,
         },
         pairs=pairs,
+        refused=[
+            {"pair": str(refusal.pair), "error": type(refusal.error).__name__, "reason": str(refusal.error)}
+            for refusal in refused
+        ],
         pooled=describe_test(pooled) if pooled else None,
         checks={"inequality": check_inequality(histories), "order": check_order(histories, reference)},
     )

@@ -31,7 +31,7 @@ def parameter_table(record: RunRecord) -> Table:
             ]
         )
     header = ["pair", "haircut", "threshold", "at live bonus", "max LTV", "bonus", "live LTV / threshold / bonus", "flags"]
-    return f"{record.study.name} as of {data['study']['as_of']}, intervals of two Monte-Carlo errors", header, rows
+    return f"{record.study.name} as of {data['study']['as_of']}, 90 % intervals of estimation and simulation", header, rows
 
 
 def backtest_tables(record: RunRecord) -> list[Table]:

@@ -39,6 +39,14 @@ def _multiples(values: list[float]) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
 
+def _names(values: list[str]) -> str:
+    return ", ".join(values) or "none"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
 def _plain(value: Any) -> str:
     return f"{value:,g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
@@ -64,6 +72,14 @@ _FIELDS: dict[str, dict[str, tuple[str, Callable[..., str]]]] = {
         "follow_days": ("A simulated position is followed for", lambda days: span(86_400 * days)),
         "barrier_multiples": ("Distances to the threshold, in touch moves", _multiples),
         "stress_weight": ("Weight of the stressed start law", level),
+        "scenarios": ("Named windows that the stress weight looks at too", _names),
+        "cycle_floor": ("Never below the through-the-cycle law", _yes),
+        "buffer": ("Buffer on today's drop, released as it rises", level),
+        "parameter_uncertainty": ("Each path under a draw of its tail", _yes),
+        "conformal": ("Recent misses multiply the drop", _yes),
+        "annual_loss": ("Bound on the mean of the worst 1 % of annual losses, of the pair's debt", level),
+        "liquidation_rate": ("Bound on liquidations of a position-year", _plain),
+        "branching": ("Bound on what one liquidation may set off", _plain),
     },
     "execution": {
         "oracle_gap": ("Market below the oracle when the collateral is sold", level),

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from riskparams.proposals import assumptions, borrowers, motivation, sources, statements, tables
+from riskparams.proposals import assumptions, borrowers, motivation, reasons, sources, statements, tables
 from riskparams.proposals.evidence import Evidence
 from riskparams.proposals.tables import Table
 from riskparams.proposals.words import SIMULATED, date, settled, slugs
 
 Document = Mapping[str, Any]
 INTERVALS = (
-    "Intervals of threshold, max LTV and haircut are two Monte-Carlo standard errors either side, before rounding to the grid; "
-    "they are not the uncertainty of the model. The interval of the bonus is the bonus at twice and at half the assumed volume."
+    "Intervals of threshold, max LTV and haircut are of 90 % and count what estimation and simulation leave open, before "
+    "rounding to the grid; they are not the uncertainty of the model, nor of what lies ahead. The interval of the bonus is "
+    "the bonus at twice and at half the assumed volume."
 )
 DISCLAIMER = (
     "This is the output of a statistical model, under the assumptions stated. It is not financial advice, and it is no "
@@ -37,6 +38,7 @@ def _parts(data: Document) -> Iterator[str]:
     yield "## Summary"
     yield from map(plain, statements.summary(data))
     yield bullets([f"{pair['pair']}: {motivation.headline(pair)}" for pair in motivation.order_of_change(data["pairs"])])
+    yield bullets(reasons.refusals(data))
     if data["pooled"]:
         yield "In the backtest, over all pairs:"
         yield bullets(statements.finding(data["pooled"]))
@@ -76,7 +78,11 @@ def _motivation(pair: Document, name: str, data: Document) -> Iterator[str]:
     yield from map(plain, motivation.reading(pair, appetite))
     yield markdown(tables.components(pair))
     yield f"![Haircut of {plain(pair['pair'])} and its parts](figures/{name}-haircut.png)"
-    yield markdown(tables.laws(pair, appetite))
+    yield from map(plain, (*reasons.surroundings(pair), reasons.intervals_reading(pair), reasons.confirmation_reading(pair)))
+    yield markdown(reasons.profiles(pair))
+    for table in (reasons.prudence(pair), reasons.sensitivity(pair), tables.laws(pair, appetite), reasons.front(pair)):
+        if table:
+            yield markdown(table)
     yield from map(plain, motivation.live_reading(pair, appetite))
     yield plain(motivation.bonus_reading(pair, data["assumptions"]["execution"], numeraire))
     bonus = tables.bonus_by_size(pair, numeraire)

@@ -13,6 +13,7 @@ from riskparams.backtest.borrower_outcomes import BorrowerOutcomes
 from riskparams.backtest.metric import Metric
 from riskparams.backtest.procyclicality import Procyclicality
 from riskparams.backtest.trigger_coverage import CoverageTest
+from riskparams.parameters.ltv import max_liquidation_threshold
 from riskparams.parameters.recommend import Recommendation
 from riskparams.prices.panel import Candles
 from riskparams.prices.quality import PriceQuality
@@ -49,13 +50,13 @@ def estimate(value: float, low: float, high: float, *, unit: str, basis: str) ->
     return {"value": value, "low": low, "high": high, "unit": unit, "basis": basis}
 
 
-def describe_recommendation(found: Recommendation, quality: PriceQuality) -> dict[str, Any]:
-    """Return one pair's part of the evidence."""
-    monte_carlo = "two Monte-Carlo standard errors either side; not the uncertainty of the model"
-    parameters, cut = found.parameters, found.haircut
+def describe_recommendation(found: Recommendation, grounds: Mapping[str, Any], quality: PriceQuality) -> dict[str, Any]:
+    """Return one pair's part of the evidence; `grounds` come from `proposals.grounds`."""
+    basis = "90 % of what estimation and simulation leave open, before rounding; not the uncertainty of the model"
+    parameters, cut, spreads = found.parameters, found.haircut, grounds["intervals"]["spreads"]
 
-    def around(value: float, error: float) -> dict[str, object]:
-        return estimate(value, value - 2 * error, value + 2 * error, unit="fraction", basis=monte_carlo)
+    def between(value: float, name: str) -> dict[str, object]:
+        return estimate(value, spreads[name]["low"], spreads[name]["high"], unit="fraction", basis=basis)
 
     bonus_low, bonus_high = found.bonus_range
     current = None
@@ -75,15 +76,24 @@ def describe_recommendation(found: Recommendation, quality: PriceQuality) -> dic
         "debt": found.pair.debt,
         "as_of": iso(found.as_of),
         "recommended": {
-            "haircut": around(cut.value, cut.error),
-            "liquidation_threshold": around(parameters.liquidation_threshold, found.threshold_error),
-            "max_ltv": around(parameters.max_ltv, found.ltv_error),
+            "haircut": between(cut.value, "haircut"),
+            "liquidation_threshold": between(parameters.liquidation_threshold, "liquidation_threshold"),
+            "max_ltv": between(parameters.max_ltv, "max_ltv"),
             "liquidation_bonus": estimate(
                 parameters.liquidation_bonus, bonus_low, bonus_high, unit="fraction", basis="twice and half the assumed volume"
             ),
-            "liquidation_threshold_at_current_bonus": around(found.at_current_bonus, found.threshold_error)
+            "liquidation_threshold_at_current_bonus": estimate(
+                found.at_current_bonus,
+                *(
+                    max_liquidation_threshold(spreads["haircut"][end], found.current.liquidation_bonus)
+                    for end in ("high", "low")
+                ),
+                unit="fraction",
+                basis=basis,
+            )
             if found.current
             else None,
+            "target_health": grounds["target_health"],
             "min_debt": found.bonus.min_debt if found.bonus else None,
             "implied_drop": parameters.implied_drop,
         },
@@ -95,6 +105,13 @@ def describe_recommendation(found: Recommendation, quality: PriceQuality) -> dic
         "touch": asdict(found.touch),
         "bonus_by_size": [{"debt": size, "required": needed} for size, needed in found.bonus.required] if found.bonus else [],
         "flags": list(found.flags),
+        "monte_carlo_error": {
+            "haircut": cut.error,
+            "liquidation_threshold": found.threshold_error,
+            "max_ltv": found.ltv_error,
+        },
+        "published_today": {str(level): drop for level, drop in cut.published_today.items()},
+        **{name: part for name, part in grounds.items() if name != "target_health"},
         "provenance": dict(found.provenance),
         "quality": quality.to_dict(),
     }
@@ -190,6 +207,7 @@ def gather_evidence(
     study: Mapping[str, Any],
     assumptions: Mapping[str, Any],
     pairs: Sequence[Mapping[str, Any]],
+    refused: Sequence[Mapping[str, Any]],
     pooled: Mapping[str, Any] | None,
     checks: Mapping[str, Any],
 ) -> Evidence:
@@ -197,7 +215,8 @@ def gather_evidence(
 
     `study` names it (name, as_of, run_id, version, seed, simulated, numeraire, bar_seconds); `assumptions` are the appetite,
     execution, borrowers and rules; `pairs` come from `describe_recommendation`, with `history`, `procyclicality`, `backtest`
-    and `prices` laid in; `pooled` is the backtest over all pairs; `checks` are the guardrails.
+    and `prices` laid in; `refused` are pairs without a recommendation, each with its reason; `pooled` is the backtest over all
+    pairs; `checks` are the guardrails.
     """
     return Evidence(
         data={
@@ -205,6 +224,7 @@ def gather_evidence(
             "study": dict(study),
             "assumptions": dict(assumptions),
             "pairs": [dict(pair) for pair in pairs],
+            "refused": [dict(refusal) for refusal in refused],
             "pooled": dict(pooled) if pooled else None,
             "checks": dict(checks),
         }
@@ -251,4 +271,5 @@ def parameters_document(evidence: Evidence, recommendations: Sequence[Recommenda
         "version": study["version"],
         "simulated": study["simulated"],
         "pairs": pairs,
+        "refused": list(evidence.data["refused"]),
     }

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from riskparams.proposals import assumptions, borrowers, charts, motivation, sources, statements, tables
+from riskparams.proposals import assumptions, borrowers, charts, motivation, reasons, sources, statements, tables
 from riskparams.proposals.document import DISCLAIMER, INTERVALS
 from riskparams.proposals.evidence import Evidence
 from riskparams.proposals.words import NOT_LISTED, SIMULATED, bounds, date, percent, settled, slugs
@@ -37,7 +37,7 @@ def render_page(evidence: Evidence) -> str:
         study=data["study"],
         as_of=date(data["study"]["as_of"]),
         simulated=SIMULATED if data["study"]["simulated"] else "",
-        summary=statements.summary(data),
+        summary=[*statements.summary(data), *reasons.refusals(data)],
         intervals=INTERVALS,
         overview=[_overview(pair, name) for pair, name in zip(data["pairs"], names, strict=True)],
         pairs=[_section(pair, name, data, drawn) for pair, name in zip(data["pairs"], names, strict=True)],
@@ -97,13 +97,27 @@ def _section(pair: Document, name: str, data: Document, drawn: Mapping[str, Any]
         "pair": pair["pair"],
         "name": name,
         "headline": motivation.headline(pair),
-        "reading": motivation.reading(pair, appetite),
+        "reading": [
+            *motivation.reading(pair, appetite),
+            *reasons.surroundings(pair),
+            reasons.intervals_reading(pair),
+            reasons.confirmation_reading(pair),
+        ],
+        "profiles": reasons.profiles(pair),
         "live": motivation.live_reading(pair, appetite),
         "bonus": motivation.bonus_reading(pair, data["assumptions"]["execution"], numeraire),
         "moved": moved or "No walk-forward was made in this run.",
         "model": [*sources.model_reading(pair), sources.prices_reading(pair)],
         "warnings": sources.warnings(pair),
-        "tables": [tables.components(pair), tables.laws(pair, appetite), tables.bonus_by_size(pair, numeraire)],
+        "tables": [
+            tables.components(pair),
+            reasons.prudence(pair),
+            reasons.sensitivity(pair),
+            tables.laws(pair, appetite),
+            reasons.in_bar(pair),
+            reasons.front(pair),
+            tables.bonus_by_size(pair, numeraire),
+        ],
         "tested": tables.metrics(pair["backtest"]) if pair["backtest"] else None,
         "notes": tables.metric_notes(pair["backtest"]) if pair["backtest"] else [],
         "charts": {kind: f"{name}-{kind}" if f"{name}-{kind}" in drawn else None for kind in charts.KINDS},

@@ -24,6 +24,8 @@ FLAGS = {
     "few_triggers": "Few simulated positions were triggered from today's state, so today's tail is imprecise.",
     "no_triggers": "No simulated position was triggered from today's state: today's tail is not available and the other start "
     "laws set the level.",
+    "close_only": "Only closes are known: in which part of a bar the price was lowest is not, and a trigger inside a bar is "
+    "missed.",
     "liquidity_unknown": "No volume is known: the bonus is not derived, and the live one is kept where there is one.",
     "short_history": "The unbroken history is shorter than the fit window asked for: volatility rests on fewer returns, and "
     "on fewer kinds of market.",

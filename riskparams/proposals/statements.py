@@ -23,7 +23,6 @@ from riskparams.proposals.words import (
 Document = Mapping[str, Any]
 NOT_COVERED = (
     "The models see prices. They do not see the failure of a contract, a bridge, an oracle or a redemption.",
-    "There is no jump layer for pegged or redeemable assets: a calm price history says nothing about a broken peg.",
     "Past prices already hold the impact of the liquidations of their day, and the backtest adds none. Impact on top would "
     "count it twice; `riskparams stress` reports its scenarios without and with it.",
     "Liquidators are assumed to act on every trigger. Their profit sets the bonus, and is not tested in the backtest.",

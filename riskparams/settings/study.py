@@ -75,6 +75,7 @@ class ModelSection(Section):
     """[model]"""
 
     reference: str
+    other_references: tuple[str, ...] = ()  # to show what filling back from them would do
     peers: tuple[str, ...] = ()
     window: Span = timedelta(days=_MODEL.window_days)
     min_window: Span = timedelta(days=_MODEL.min_window_days)
@@ -231,7 +232,7 @@ class Study(Section):
             raise ValueError(
                 f"model.peers names {', '.join(self.model.peers)}: pooling tail shapes is not offered; leave it empty"
             )
-        assets = {self.model.reference}
+        assets = {self.model.reference, *self.model.other_references}
         for section in self.pairs:
             if section.collateral in (section.debt, self.prices.numeraire):
                 raise ValueError(
@@ -266,6 +267,10 @@ class Study(Section):
     def name(self) -> str:
         """Name of the study, and of its report folder."""
         return self.study.name
+
+    def other_references(self) -> tuple[Pair, ...]:
+        """Return the pairs that histories could be filled back from instead."""
+        return tuple(Pair(Asset(name), Asset(self.prices.numeraire)) for name in self.model.other_references)
 
     def tasks(self) -> list[PairTask]:
         """Return what is asked about each pair, for the headline recommendation."""

@@ -1,0 +1,89 @@
+"""The grounds of a recommendation as evidence: intervals, the price of prudence, profiles, the front, what sets the level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from math import isfinite
+from typing import Any
+
+from riskparams.parameters.haircut import Haircut
+from riskparams.parameters.optimise import Optimum, ParetoPoint
+from riskparams.parameters.profiles import Profile
+from riskparams.parameters.recommend import Recommendation
+from riskparams.parameters.scenarios import ScenarioDrop
+from riskparams.parameters.sensitivity import Sensitivity
+from riskparams.parameters.uncertainty import CONFIDENCE, Uncertainty
+from riskparams.tails.jumps import JumpLayer
+
+
+def describe_intervals(found: Uncertainty) -> dict[str, Any]:
+    """Return the intervals of a recommendation and what they are made of."""
+    return {
+        "mode": found.mode,
+        "draws": found.draws,
+        "paths": found.paths,
+        "confidence": CONFIDENCE,
+        "spreads": {name: asdict(spread) for name, spread in found.spreads.items()},
+    }
+
+
+def describe_prudence(found: Recommendation) -> list[dict[str, Any]]:
+    """Return what each tool of prudence adds to the haircut and takes off the threshold, in fractions, before rounding.
+
+    A tool's cost is the haircut less what it would be without that tool alone; costs of several do not add up.
+    """
+    cut, bonus = found.haircut, found.parameters.liquidation_bonus
+    return [
+        {
+            "tool": tool,
+            "haircut_without": other,
+            "haircut_points": cut.value - other,
+            "threshold_points": (cut.value - other) / (1 + bonus),
+        }
+        for tool, other in cut.without.items()
+    ]
+
+
+def describe_profiles(optima: Mapping[Profile, Optimum], haircuts: Mapping[Profile, float]) -> list[dict[str, Any]]:
+    """Return the parameters of each profile, with what the judge says of them and the constraints that hold them."""
+    return [
+        {
+            "profile": str(profile),
+            "haircut": haircuts[profile],
+            **asdict(best.chosen.parameters),
+            "target_health": best.chosen.target_health,
+            "gap": best.chosen.gap,
+            "outcome": asdict(best.chosen.outcome),
+            "binding": list(best.binding),
+            "feasible": best.feasible,
+        }
+        for profile, best in optima.items()
+    ]
+
+
+def describe_front(front: Sequence[ParetoPoint]) -> list[dict[str, Any]]:
+    """Return the choices that no other beats."""
+    return [{**asdict(point.parameters), "outcome": asdict(point.outcome), "budget": point.budget} for point in front]
+
+
+def describe_sensitivity(rows: Sequence[Sensitivity]) -> list[dict[str, Any]]:
+    """Return the haircut under each choice; null where a choice gives no answer."""
+    return [
+        {
+            **asdict(row),
+            "choice": str(row.choice),
+            "haircut": row.haircut if isfinite(row.haircut) else None,
+            "today": row.today if isfinite(row.today) else None,
+        }
+        for row in rows
+    ]
+
+
+def describe_surroundings(cut: Haircut, scenarios: Sequence[ScenarioDrop], jumps: JumpLayer | None) -> dict[str, Any]:
+    """Return what the haircut was told besides simulated drops: the oracle's step, scenarios, conformal factor, depegs."""
+    return {
+        **asdict(cut.surroundings),
+        "scenarios": [asdict(found) for found in scenarios],
+        "jumps": jumps.to_dict() if jumps else None,
+    }
