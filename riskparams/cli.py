@@ -275,6 +275,49 @@ def stress(
 
 
 @app.command()
+def audit(
+    study: StudyArgument,
+    prices: PricesOption = None,
+    as_of: AsOfOption = None,
+    workers: WorkersOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Show what the live parameters of a study imply: the drop they survive, and once in how many years they do not.
+
+    Example: riskparams audit studies/majors.toml --prices data/prices
+    """
+    from riskparams.pipeline.audit import audit_table, run_audit
+
+    question = _study(study)
+    found = run_audit(question, _prices(question, prices), as_of=_moment(as_of), executor=_executor(workers))
+    if json:
+        _print_json({"schema_version": 1, **found.to_dict()})
+        return
+    _print_label(found.simulated)
+    _print_tables([audit_table(found)])
+
+
+@app.command()
+def explain(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or that of a study for its newest one.", metavar="RUN")],
+    pair: Annotated[str, typer.Argument(help="A pair of the run, such as ETH/USD.", metavar="PAIR")],
+) -> None:
+    """Print how a pair's numbers come about, each line to be checked with a pocket calculator.
+
+    Example: riskparams explain reports/sample ALPHA/USD
+    """
+    from riskparams.proposals.explanation import explain_run
+    from riskparams.runs.record import latest
+
+    simulated, steps = explain_run(latest(run) or run, pair)
+    _print_label(simulated)
+    for title, lines in steps:
+        print(f"\n{title}")
+        for line in lines:
+            print(f"  {line}")
+
+
+@app.command()
 def recompute(
     study: StudyArgument,
     prices: PricesOption = None,

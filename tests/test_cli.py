@@ -224,8 +224,11 @@ def test_volume_may_be_missing_and_is_then_said(
     assert "liquidity_unknown" in pairs["ALPHA/USD"]["flags"]
     assert pairs["ALPHA/USD"]["liquidation_bonus"] == 0.05
     study = write_study(tmp_path, BRAVO=candle_frame("BRAVO").assign(volume=np.nan))
-    assert riskparams(monkeypatch, "recommend", study, "--prices", tmp_path, "--workers", 1) == 5
-    assert "BRAVO/USD: neither volume nor a live bonus" in capsys.readouterr().err
+    assert riskparams(monkeypatch, "recommend", study, "--prices", tmp_path, "--workers", 1, "--json") == 0
+    printed = capsys.readouterr()
+    assert "BRAVO/USD: refused: BRAVO/USD: neither volume nor a live bonus" in printed.err
+    [refused] = json.loads(printed.out)["refused"]
+    assert (refused["pair"], refused["error"]) == ("BRAVO/USD", "Infeasible")
 
 
 def test_help_has_an_example_for_every_command() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -171,7 +172,14 @@ def test_an_asset_listed_after_the_start_is_waited_for(tmp_path: Path) -> None:
 def test_a_pair_whose_feed_ended_with_its_references_is_not_dated_by_the_others(tmp_path: Path) -> None:
     ended = {name: candle_frame(name)[:-200] for name in ("ALPHA",)}
     study = load_study(write_study(tmp_path, **ended), {})
-    with pytest.raises(InsufficientData, match=r"ALPHA/USD: the last usable price is of .*ended or gone dead"):
+    [refused] = run(study, load_prices(study, tmp_path)).evidence.data["refused"]
+    assert refused["pair"] == "ALPHA/USD"
+    assert re.search(r"ALPHA/USD: the last usable price is of .*ended or gone dead", refused["reason"])
+
+
+def test_a_study_whose_every_pair_is_refused_is_an_error(tmp_path: Path) -> None:
+    study = load_study(write_study(tmp_path, STUDY.replace('min_window = "90d"', 'min_window = "700d"')), {})
+    with pytest.raises(InsufficientData, match="min_window asks for 700"):
         run(study, load_prices(study, tmp_path))
 
 

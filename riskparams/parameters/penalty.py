@@ -102,12 +102,17 @@ def required_bonus(debt: float, costs: LiquidationCosts, slippage: SlippageLaw, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bonus:
-    """A recommended bonus, the requirement by debt size (numeraire -> fraction), and the debt below which it falls short."""
+    """A recommended bonus, the requirement by debt size (numeraire -> fraction), and the debt below which it falls short.
+
+    `slippage` and `inventory` are what a liquidator loses by selling at the dearest size, and the charge for holding it.
+    """
 
     value: float
     required: tuple[tuple[float, float], ...]
     dearest_size: float
     min_debt: float
+    slippage: float = 0.0
+    inventory: float = 0.0
 
 
 def recommend_bonus(costs: LiquidationCosts, slippage: SlippageLaw, *, daily_sigma: float) -> Bonus:
@@ -133,9 +138,13 @@ def recommend_bonus(costs: LiquidationCosts, slippage: SlippageLaw, *, daily_sig
         middle = sqrt(below * above)
         below, above = (below, middle) if need(middle) <= value else (middle, above)
     shown = sorted({0, 10, 20, 30, 40, required.index(worst)})
+    dearest = sizes[required.index(worst)]
+    gross = 1 + (1 - costs.protocol_share) * worst
     return Bonus(
         value=value,
         required=tuple((sizes[i], required[i]) for i in shown),
-        dearest_size=sizes[required.index(worst)],
+        dearest_size=dearest,
         min_debt=above,
+        slippage=slippage(gross * dearest),
+        inventory=costs.inventory_sigmas * daily_sigma * sqrt(costs.inventory_seconds / 86_400),
     )

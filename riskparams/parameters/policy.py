@@ -239,6 +239,9 @@ class PairPolicy:
         return simulate_drops(lambda count: self.law(model, law, bars, jumps, paths=count, drawn=mixed), barriers, spec)
 
     def _bonus(self, volume: float | None, daily_sigma: float) -> tuple[Bonus | None, tuple[float, float] | None]:
+        if self.task.depth:
+            found = recommend_bonus(self.task.costs, self.task.depth, daily_sigma=daily_sigma)
+            return found, (found.value, found.value)
         if not volume:
             if self.task.current is None:
                 raise Infeasible(

@@ -104,6 +104,14 @@ def describe_recommendation(found: Recommendation, grounds: Mapping[str, Any], q
         "published_drops": {str(level): drop for level, drop in cut.published.items()},
         "touch": asdict(found.touch),
         "bonus_by_size": [{"debt": size, "required": needed} for size, needed in found.bonus.required] if found.bonus else [],
+        "bonus_at_dearest": {
+            "debt": found.bonus.dearest_size,
+            "slippage": found.bonus.slippage,
+            "inventory": found.bonus.inventory,
+            "bonus": found.bonus.value,
+        }
+        if found.bonus
+        else None,
         "flags": list(found.flags),
         "monte_carlo_error": {
             "haircut": cut.error,

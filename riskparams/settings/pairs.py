@@ -24,6 +24,16 @@ class ParametersTable(Section):
     source: str = ""
     dated: date | None = None
 
+    def observed(self) -> ObservedParameters:
+        """Return them as a market was seen to hold them."""
+        return ObservedParameters(
+            max_ltv=self.max_ltv,
+            liquidation_threshold=self.liquidation_threshold,
+            liquidation_bonus=self.liquidation_bonus,
+            source=self.source,
+            dated=self.dated.isoformat() if self.dated else "",
+        )
+
 
 class DepthTable(Section):
     """pairs.depth: what can be sold at once, as it was quoted: selling `sold` (numeraire) loses `average_slippage` of it."""
@@ -73,19 +83,18 @@ class PairSection(Section):
         """Return the live parameters; refuse a max LTV above the threshold, which is a slip of the pen."""
         if self.current is None:
             return None
-        table = self.current
-        found = ObservedParameters(
-            max_ltv=table.max_ltv,
-            liquidation_threshold=table.liquidation_threshold,
-            liquidation_bonus=table.liquidation_bonus,
-            source=table.source,
-            dated=table.dated.isoformat() if table.dated else "",
-        )
+        found = self.current.observed()
         if found.max_ltv > found.liquidation_threshold:
             raise ParameterError(
                 f"max_ltv {found.max_ltv} is above liquidation_threshold {found.liquidation_threshold}: are they swapped?"
             )
         return found
+
+    def markets(self) -> tuple[ObservedParameters, ...]:
+        """Return the live parameters of every market the study lists for the pair, its own first."""
+        own = self.observed()
+        others = (table.observed() for table in self.live)
+        return (*((own,) if own else ()), *others)
 
     def slippage(self) -> SlippageLaw | None:
         """Return the measured law of what a sale loses, of a quoted depth curve before a pool, or None."""

@@ -249,11 +249,11 @@ class Study(Section):
                 peers = section.peg.build(self.prices.numeraire).assets if section.peg else ()
             except (ConfigError, GuardrailError) as error:
                 raise ValueError(f"pair {section.pair}: {error}") from error
+            assets |= {section.collateral, section.debt, *peers}
         if self.history and self.history.collateral not in {section.collateral for section in self.pairs}:
             raise ValueError(
                 f"history.collateral {self.history.collateral} is that of no pair: name the asset the accounts pledge"
             )
-            assets |= {section.collateral, section.debt, *peers}
         odd = sorted(set(self.stress.stands_for) - assets)
         if odd:
             raise ValueError(f"stress.stands_for names {', '.join(odd)}, in no pair and not the reference: remove it")
