@@ -18,15 +18,16 @@ from riskparams.backtest.positions import Borrowers, Cohort, draw_borrowers
 from riskparams.backtest.procyclicality import Procyclicality, procyclicality
 from riskparams.backtest.replay import BacktestResult, replay
 from riskparams.backtest.schedule import ParameterSchedule, PublishedDrops
-from riskparams.backtest.trigger_coverage import TriggerOutcomes, pooled_coverage, trigger_coverage
+from riskparams.backtest.trigger_coverage import CoverageTest, TriggerOutcomes, pooled_coverage, trigger_coverage
 from riskparams.backtest.walk_forward import refit_dates, walk_forward
 from riskparams.errors import ConfigError, Infeasible, InsufficientData, ModelError, RiskParamsError
 from riskparams.parameters.policy import PairPolicy, PairTask
 from riskparams.parameters.recommend import Recommendation
 from riskparams.parameters.risk_parameters import ObservedParameters, RiskParameters
+from riskparams.paths.simulate import StartLaw
 from riskparams.pipeline.in_full import describe_in_full, recommend_in_full
 from riskparams.prices.panel import Calendar, PricePanel
-from riskparams.proposals.evidence import TestedPair
+from riskparams.proposals.evidence import PrudenceCost, TestedPair
 from riskparams.returns import pair_candles
 from riskparams.settings import PairSection, Study
 from riskparams.terms import DAY, FloatArray, Pair, iso, nanoseconds
@@ -42,6 +43,7 @@ class PairOutcome:
     results: Mapping[str, BacktestResult] | None = None
     best_intrabar: Mapping[str, BacktestResult] | None = None
     coverage: TriggerOutcomes | None = None
+    coverage_today: TriggerOutcomes | None = None
 
 
 @dataclass(frozen=True)
@@ -154,20 +156,24 @@ def _judge(job: PairJob, outcome: PairOutcome, end: int) -> PairOutcome:
         }
     appetite = job.task.appetite
     tested = candles.until(end)
-    coverage = trigger_coverage(
-        tested,
-        _published(history),
-        execution_bars=rules.execution_bars,
-        follow_bars=job.panel.bars_in(appetite.follow.total_seconds(), job.task.pair.collateral),
-        every=max(1, 8 * 3_600_000_000_000 // job.panel.bar),
-        multiples=appetite.barrier_multiples,
-        asset=str(job.task.pair),
-    )
+
+    def covered(*, today: bool) -> TriggerOutcomes:
+        return trigger_coverage(
+            tested,
+            _published(history, today=today),
+            execution_bars=rules.execution_bars,
+            follow_bars=job.panel.bars_in(appetite.follow.total_seconds(), job.task.pair.collateral),
+            every=max(1, 8 * 3_600_000_000_000 // job.panel.bar),
+            multiples=appetite.barrier_multiples,
+            asset=str(job.task.pair),
+        )
+
     return replace(
         outcome,
         results=bands[Intrabar.WORST],
         best_intrabar=bands[Intrabar.BEST],
-        coverage=coverage,
+        coverage=covered(today=False),
+        coverage_today=covered(today=True),
     )
 
 
@@ -189,13 +195,14 @@ def _schedule(history: Sequence[tuple[int, Recommendation]]) -> ParameterSchedul
     )
 
 
-def _published(history: Sequence[tuple[int, Recommendation]]) -> PublishedDrops:
+def _published(history: Sequence[tuple[int, Recommendation]], *, today: bool) -> PublishedDrops:
     levels = tuple(history[0][1].haircut.published)
+    said = [found.haircut.published_today if today else found.haircut.published for _, found in history]
     return PublishedDrops(
         effective=np.array([effective for effective, _ in history], dtype=np.int64),
         touch_move=np.array([found.touch.move for _, found in history]),
         levels=levels,
-        drop=np.array([[found.haircut.published[level] for level in levels] for _, found in history]),
+        drop=np.array([[drops[level] for level in levels] for drops in said]),
     )
 
 
@@ -206,6 +213,20 @@ def parameters_moved(history: Sequence[tuple[int, Recommendation]]) -> dict[str,
         "liquidation_threshold": procyclicality(said.effective, said.liquidation_threshold),
         "max_ltv": procyclicality(said.effective, said.max_ltv),
     }
+
+
+def prudence_cost(history: Sequence[Recommendation]) -> PrudenceCost:
+    """Return what everything beyond today's law took off the threshold over a walk-forward, and what set the haircuts."""
+    beyond = [
+        (found.haircut.value - (1 - (1 - found.haircut.surroundings.oracle_step) * (1 - found.haircut.laws[StartLaw.PIT].drop)))
+        / (1 + found.parameters.liquidation_bonus)
+        for found in history
+    ]
+    bindings = [found.haircut.binding for found in history]
+    return PrudenceCost(
+        threshold_points=float(np.mean(beyond)),
+        set_by={name: bindings.count(name) / len(bindings) for name in dict.fromkeys(bindings)},
+    )
 
 
 def tested_pair(
@@ -232,13 +253,19 @@ def tested_pair(
         difference = compare(ours, theirs, seed=seed, draws=draws)
         if len(paired) < len(replayed):
             sets["recommended, listed pairs"] = measure(ours, seed=seed, draws=draws)
-    triggers = [outcome.coverage for outcome in replayed if outcome.coverage is not None]
+
+    def covered(triggers: list[TriggerOutcomes | None]) -> CoverageTest | None:
+        known = [found for found in triggers if found is not None]
+        return pooled_coverage(known, seed=seed, draws=draws, alpha=0.10) if any(len(found) for found in known) else None
+
     return TestedPair(
         start=min(result.opened for result in side("recommended", "results")),
         end=max(result.last for result in side("recommended", "results")),
         sets=sets,
         best_intrabar={name: measure(side(name, "best_intrabar"), seed=seed, draws=draws) for name in names},
         difference=difference,
-        coverage=pooled_coverage(triggers, seed=seed, draws=draws) if any(len(found) for found in triggers) else None,
+        coverage=covered([outcome.coverage for outcome in replayed]),
+        coverage_today=covered([outcome.coverage_today for outcome in replayed]),
+        prudence=prudence_cost([found for outcome in replayed for _, found in outcome.history]),
         borrowers={name: borrower_outcomes(side(name, "results"), falls) for name in names} if falls else {},
     )

@@ -48,20 +48,28 @@ def backtest_tables(record: RunRecord) -> list[Table]:
             rows.append([name, side, *(_metric(metrics[metric]) for metric in shown)])
     header = ["pair", "parameters", "liquidations / year", "false share", "shortfall bp", "penalty / year", "mean max LTV"]
     title = f"backtest {pooled['start'][:10]} to {pooled['end'][:10]}, 95 % intervals from blocks of days"
-    return [(title, header, rows), *_coverage(pooled["coverage"])]
+    return [(title, header, rows), *_coverage(pooled)]
 
 
-def _coverage(coverage: Mapping[str, Any] | None) -> list[Table]:
+def _coverage(pooled: Mapping[str, Any]) -> list[Table]:
+    coverage, today = pooled["coverage"], pooled["coverage_today"]
     if not coverage:
         return []
     rows = [
-        [f"{level:.1%}", f"{target:.1%}", f"{share:.2%}", f"{low:.2%} to {high:.2%}", f"{day or '-'}"]
-        for level, target, share, low, high, day in zip(
-            *(coverage[key] for key in ("levels", "target", "miss_share", "low", "high", "worst_day")), strict=True
+        [
+            f"{level:.1%}",
+            f"{target:.1%}",
+            f"{share:.2%}",
+            f"{low:.2%} to {high:.2%}",
+            f"{day or '-'}",
+            f"{today['miss_share'][row]:.2%} [{today['low'][row]:.2%}, {today['high'][row]:.2%}]" if today else "-",
+        ]
+        for row, (level, target, share, low, high, day) in enumerate(
+            zip(*(coverage[key] for key in ("levels", "target", "miss_share", "low", "high", "worst_day")), strict=True)
         )
     ]
     title = f"trigger coverage: {coverage['triggers']:,} triggers on {coverage['trigger_days']} independent days"
-    return [(title, ["level", "target", "missed", "interval", "worst day"], rows)]
+    return [(title, ["level", "target", "missed", "90 % interval", "worst day", "by today's law"], rows)]
 
 
 def _interval(number: Mapping[str, Any]) -> str:

@@ -123,8 +123,8 @@ def _backtest(data: Document) -> Iterator[str]:
     if pooled["coverage"] is None:
         yield "No virtual position was triggered in the period: coverage cannot be tested."
         return
-    yield from map(plain, statements.coverage_reading(pooled["coverage"], data["assumptions"]["appetite"]["follow_days"]))
-    yield markdown(tables.coverage(pooled["coverage"]))
+    yield from map(plain, statements.coverage_reading(pooled, data["assumptions"]["appetite"]["follow_days"]))
+    yield markdown(tables.coverage(pooled["coverage"], pooled["coverage_today"]))
     days = tables.misses_by_day(pooled["coverage"])
     if days:
         yield markdown(days)

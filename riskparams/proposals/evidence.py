@@ -24,9 +24,19 @@ EXPLAIN_ABOVE = 0.03  # a threshold further than this from the live one, at the 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrudenceCost:
+    """What prudence beyond today's law took off the threshold on average (a fraction), and the share of dates by what set
+    it."""
+
+    threshold_points: float
+    set_by: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestedPair:
     """What the backtest found for one pair, or for all: metrics by parameter set, differences to the live set, trigger
-    coverage, and what happened to borrowers under each set, which is told for all pairs together only.
+    coverage of the published drop and of today's law alone, what prudence cost, and what happened to borrowers under each set,
+    which is told for all pairs together only.
     """
 
     start: int
@@ -35,6 +45,8 @@ class TestedPair:
     best_intrabar: Mapping[str, Mapping[str, Metric]]
     difference: Mapping[str, Metric]
     coverage: CoverageTest | None
+    coverage_today: CoverageTest | None
+    prudence: PrudenceCost
     borrowers: Mapping[str, BorrowerOutcomes] = field(default_factory=dict)
 
 
@@ -153,6 +165,8 @@ def describe_test(tested: TestedPair) -> dict[str, Any]:
         "best_intrabar": plain(tested.best_intrabar),
         "difference": {name: asdict(value) for name, value in tested.difference.items()},
         "coverage": asdict(tested.coverage) if tested.coverage else None,
+        "coverage_today": asdict(tested.coverage_today) if tested.coverage_today else None,
+        "prudence": asdict(tested.prudence),
         "borrowers": {name: _dated(asdict(found)) for name, found in tested.borrowers.items()} or None,
     }
 

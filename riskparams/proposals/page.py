@@ -136,8 +136,8 @@ def _backtest(data: Document) -> dict[str, Any] | None:
         "band": tables.band(pooled),
         "moved": borrowers.procyclicality(data),
         "moving": statements.PROCYCLICALITY,
-        "coverage": [tables.coverage(test), tables.misses_by_day(test)] if test else [],
-        "reading": statements.coverage_reading(test, data["assumptions"]["appetite"]["follow_days"]) if test else [],
+        "coverage": [tables.coverage(test, pooled["coverage_today"]), tables.misses_by_day(test)] if test else [],
+        "reading": statements.coverage_reading(pooled, data["assumptions"]["appetite"]["follow_days"]) if test else [],
     }
 
 

@@ -97,8 +97,9 @@ def finding(tested: Document) -> list[str]:
     return said
 
 
-def coverage_reading(test: Document, follow_days: float) -> list[str]:
-    """Return what trigger coverage is, and what so many independent days cannot show."""
+def coverage_reading(pooled: Document, follow_days: float) -> list[str]:
+    """Return what trigger coverage is, what so many independent days cannot show, and what caution beyond the target costs."""
+    test, prudence = pooled["coverage"], pooled["prudence"]
     top = test["levels"][-1]
     said = [
         f"Virtual positions were opened through the period and followed for {span(86_400 * follow_days)}; "
@@ -106,6 +107,19 @@ def coverage_reading(test: Document, follow_days: float) -> list[str]:
         "trigger to execution beyond the one published before the trigger. Misses come by the crash day, so the days, not the "
         "triggers, are the sample.",
     ]
+    over = [level(one) for one, low, target in zip(test["levels"], test["low"], test["target"], strict=True) if low > target]
+    if over:
+        said.append(f"At {listed(over)} the whole interval lies above the target: the published drop was exceeded too often.")
+    under = [
+        level(one) for one, high, target in zip(test["levels"], test["high"], test["target"], strict=True) if high < target
+    ]
+    if under:
+        most, often = max(prudence["set_by"].items(), key=lambda item: item[1])
+        said.append(
+            f"At {listed(under)} the whole interval lies below the target: that is the cost of prudence. It comes from the {most}, "
+            f"which set the haircut on {share(often)} of the dates; all that is added to today's tail took "
+            f"{points(prudence['threshold_points'], 1, signed=False)} off the threshold on average."
+        )
     if test["target"][-1] * test["trigger_days"] < 10:
         said.append(
             f"With {counted(test['trigger_days'], 'independent day')} the {level(top)} level cannot be validated: a target of "

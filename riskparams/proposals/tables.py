@@ -164,8 +164,8 @@ def band(tested: Document) -> Table:
     return Table(caption="Intrabar band", head=head, rows=tuple(rows), labels=2)
 
 
-def coverage(test: Document) -> Table:
-    """Return how often the drop after a trigger exceeded the drop published before it."""
+def coverage(test: Document, today: Document | None) -> Table:
+    """Return how often the drop after a trigger exceeded the drop published before it, and that of today's law alone."""
     rows = []
     for row, one in enumerate(test["levels"]):
         interval = {"low": test["low"][row], "high": test["high"][row]}
@@ -180,9 +180,13 @@ def coverage(test: Document) -> Table:
                 number(test["misses"][row]),
                 test["worst_day"][row] or "none",
                 share(test["worst_day_share"][row]),
+                f"{share(today['miss_share'][row])} ({bounds({'low': today['low'][row], 'high': today['high'][row]}, share)})"
+                if today
+                else NOT_AVAILABLE,
             )
         )
-    head = ("Level", "Target", "Missed", "Interval", "Target inside", "Misses", "Worst day", "Missed that day")
+    head = ("Level", "Target", "Missed", "Interval", "Target inside", "Misses", "Worst day", "Missed that day",
+            "Missed by today's law alone")  # fmt: skip
     return Table(caption="Trigger coverage", head=head, rows=tuple(rows), labels=0)
 
 
