@@ -216,7 +216,11 @@ def test_simulated_prices_are_labelled_wherever_they_are_printed(
 
 
 def test_volume_may_be_missing_and_is_then_said(
-    tmp_path: Path, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    frame: pd.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     study = write_study(tmp_path, ALPHA=frame.drop(columns="volume"))
     assert riskparams(monkeypatch, "recommend", study, "--prices", tmp_path, "--workers", 1, "--json") == 0
@@ -225,14 +229,31 @@ def test_volume_may_be_missing_and_is_then_said(
     assert pairs["ALPHA/USD"]["liquidation_bonus"] == 0.05
     study = write_study(tmp_path, BRAVO=candle_frame("BRAVO").assign(volume=np.nan))
     assert riskparams(monkeypatch, "recommend", study, "--prices", tmp_path, "--workers", 1, "--json") == 0
-    printed = capsys.readouterr()
-    assert "BRAVO/USD: refused: BRAVO/USD: neither volume nor a live bonus" in printed.err
-    [refused] = json.loads(printed.out)["refused"]
+    [refused] = json.loads(capsys.readouterr().out)["refused"]
     assert (refused["pair"], refused["error"]) == ("BRAVO/USD", "Infeasible")
+    assert refused["reason"].startswith("BRAVO/USD: neither volume nor a live bonus")
+    assert "BRAVO/USD: refused" in caplog.text
+
+
+def test_an_audit_and_an_explanation_are_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study, out = write_study(tmp_path), tmp_path / "out"
+    assert riskparams(monkeypatch, "audit", study, "--prices", tmp_path, "--workers", 1) == 0
+    assert "years between breaches" in capsys.readouterr().out
+    assert riskparams(monkeypatch, "audit", study, "--prices", tmp_path, "--workers", 1, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["pairs"][0]["implied"][0]["drop"] > 0
+    assert riskparams(monkeypatch, "run", study, "--prices", tmp_path, "--out", out, "--workers", 1) == 0
+    capsys.readouterr()
+    folder = next(out.iterdir())
+    assert riskparams(monkeypatch, "explain", folder, "ALPHA/USD") == 0
+    assert "maximum LTV = min(floor_to(" in capsys.readouterr().out
+    assert riskparams(monkeypatch, "explain", folder, "OTHER/USD") == 2
+    assert "give one of ALPHA/USD" in capsys.readouterr().err
 
 
 def test_help_has_an_example_for_every_command() -> None:
-    commands = ("demo", "run", "check", "inspect", "recommend", "backtest", "stress", "recompute")
+    commands = ("demo", "run", "check", "inspect", "recommend", "backtest", "stress", "audit", "explain", "recompute")
     listed = subprocess.run(
         [sys.executable, "-m", "riskparams.cli", "--help"], capture_output=True, text=True, check=True
     ).stdout

@@ -93,18 +93,20 @@ def bootstrap_models(model: PathModel, draws: int, rng: np.random.Generator) -> 
     Each draw resamples the residual rows, multiplies them by the sigmas that were seen, refits the recursion to that, filters
     the returns that were seen by it for the states, and takes the resampled returns over the new sigmas as its pool, whose
     tails are fitted again. Rows of the fit window, rows before it and lent rows are resampled each among themselves, so that
-    the window stays the newest part of the history, and lent at the variance ratio that was seen. A targeted variance moves
-    as the mean square of the resampled returns does about its expectation.
+    the window stays the newest part of the history, and lent at the variance ratio that was seen. A targeted variance is a mean
+    of squares that follow each other: it moves as their mean does when they are resampled in blocks (`memory_bars`).
     """
     window = fit_window(model)
-    residual = window.returns / window.sigma
-    expected = float(np.mean(window.sigma**2) * np.mean(residual**2))
+    square = window.returns**2
+    block = memory_bars(model.fit.garch.persistence, len(square))
     since = int(model.own.returns.time[-1]) - round(model.spec.window_days * DAY)
     lent = np.flatnonzero(~np.isin(model.lender.returns.time, model.own.returns.time, assume_unique=True))
     for _ in range(draws):
         rows = _resampled(model.own, since, rng)
         drawn = np.sqrt(model.own.state.sigma2[window.rows]) * model.own.state.z[rows][window.rows]
-        variance = model.fit.garch.variance * float(np.mean(drawn**2)) / expected
+        begins = rng.integers(0, len(square) - block + 1, -(-len(square) // block))
+        resampled = np.concatenate([square[begin : begin + block] for begin in begins])[: len(square)]
+        variance = model.fit.garch.variance * float(resampled.mean() / square.mean())
         fit = replace(model.fit, garch=refit(window.returns, drawn, model.fit.garch, variance=variance))
         seen = filter_state(model.own.returns, fit)
         ratio = np.sqrt(model.own.state.sigma2 / seen.sigma2)
@@ -140,6 +142,23 @@ def _resampled(history: History, since: int, rng: np.random.Generator) -> IntArr
     count = len(history.returns)
     split = int(np.searchsorted(history.returns.time, since, side="right"))
     return np.concatenate([rng.integers(0, max(split, 1), split), rng.integers(split, count, count - split)])
+
+
+def memory_bars(persistence: float, count: int) -> int:
+    """Return the bars over which squares remember each other: ten times the mean life of a shock, at most a tenth of them all.
+
+    >>> memory_bars(0.98, 17_520), memory_bars(0.9995, 17_520)
+    (500, 1752)
+    """
+    return int(max(1, min(round(10 / max(1 - persistence, 1e-6)), count // 10)))
+
+
+def mean_square_error(square: FloatArray, persistence: float) -> float:
+    """Return the relative standard error of the mean of squares (n,), from means of overlapping blocks (`memory_bars`)."""
+    block = memory_bars(persistence, len(square))
+    sums = np.concatenate([[0.0], np.cumsum(square)])
+    means = (sums[block:] - sums[:-block]) / block
+    return float(np.sqrt(np.var(means) * block / len(square)) / square.mean())
 
 
 Measure = Callable[[PathModel], FloatArray]
@@ -195,8 +214,7 @@ def _directions(model: PathModel) -> list[Callable[[float], PathModel]]:
 
 def _garch_directions(model: PathModel) -> list[Callable[[float], PathModel]]:
     garch, window = model.fit.garch, fit_window(model)
-    residual = window.returns / window.sigma
-    spread = float(np.sqrt(np.sum(window.sigma**4) * np.var(residual**2)) / np.sum(window.returns**2))
+    spread = mean_square_error(window.returns**2, garch.persistence)
 
     def variance(size: float) -> PathModel:
         factor = float(np.exp(size * spread))

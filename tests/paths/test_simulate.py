@@ -69,6 +69,24 @@ def test_paths_take_the_tails_they_are_given_in_turn(model: PathModel) -> None:
     assert not np.array_equal(close, alone)
 
 
+def test_blocks_keep_rows_that_follow_each_other(model: PathModel) -> None:
+    """With a mean block of 5 bars four draws in five are the row after the one before; one by one, none but by chance."""
+    rows = model.history.z
+
+    def followed(bars: float) -> float:
+        blocks = replace(model, spec=replace(model.spec, block_bars=bars), history_tail=replace(model.history_tail))
+        law = path_law(blocks, StartLaw.TTC, bars=40, paths=400, streams=KEYS)
+        counted = replace(law, table=np.column_stack([np.arange(len(rows), dtype=float)] * 3 + [np.zeros(len(rows))]))
+        still = replace(counted, recursion=np.array([1.0, 0.0, 0.0, 0.0]), along=np.ones_like(law.along), sigma2=np.ones(400))
+        still.table[:, 2] = 0.0
+        close, _ = simulate_log_prices(*still.arguments(0, 400))
+        drawn = np.diff(close, axis=1, prepend=0.0)
+        return float(np.mean((drawn[:, 1:] - drawn[:, :-1]) % len(rows) == 1))
+
+    assert followed(1.0) < 0.01
+    assert followed(5.0) == pytest.approx(0.8, abs=0.02)
+
+
 def test_a_jump_falls_stays_and_comes_back() -> None:
     close, low = np.zeros((8, 3)), np.full((8, 3), -0.01)
     jumps = np.array([[1.0, 0.3, 3.0, 2.0], [-1.0, 9.9, 1.0, 0.0], [0.0, 0.2, 1.0, np.inf]])

@@ -150,3 +150,22 @@ def golden() -> Callable[[str, str], None]:
         assert text == path.read_text(encoding="utf-8"), f"{path.name} differs: see the head of tests/proposals/conftest.py"
 
     return check
+
+
+@pytest.fixture(scope="session")
+def _recommended() -> dict[str, Any]:
+    """Return the evidence of two pairs of the bundled market, recommended now and not judged."""
+    from riskparams.pipeline import run
+    from riskparams.prices.sample import bundled, simulated_market
+    from riskparams.settings import load_study
+
+    study = load_study(Path(str(bundled("studies/sample.toml"))), {"RISKPARAMS__model__paths": "2000"})
+    few = study.model_copy(update={"pairs": [study.pairs[0], study.pairs[3]]})
+    return dict(run(few, simulated_market(), judged=False).evidence.data)
+
+
+@pytest.fixture
+def fresh(_recommended: dict[str, Any]) -> dict[str, Any]:
+    """Return that evidence, afresh for each test."""
+    document: dict[str, Any] = json.loads(json.dumps(_recommended, default=str))
+    return document
