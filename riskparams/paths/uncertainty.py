@@ -58,12 +58,23 @@ def shared_exceedances(model: PathModel) -> float:
 
 
 def with_garch(model: PathModel, garch: GarchFit) -> PathModel:
-    """Return the model with another recursion, its past filtered anew by it and its tails fitted to what is left."""
+    """Return the model with another recursion and the states that it filters out of the past; residuals and tails stay.
+
+    Over samples the errors of the tail hardly correlate with those of the recursion, although on one sample a recursion that
+    answers more to shocks leaves thinner residuals: to fit the tail again would take the errors for each other's opposites.
+    """
     fit = replace(model.fit, garch=garch)
     own = History(returns=model.own.returns, state=filter_state(model.own.returns, fit))
     lender = own if model.lender is model.own else model.lender
     found = assemble(own, lender, fit, model.spec, variance_ratio=model.history.variance_ratio)
-    return replace(found, noise_share=model.noise_share)
+    return replace(
+        found,
+        window=replace(model.window, sigma2=found.window.sigma2),
+        history=replace(model.history, sigma2=found.history.sigma2),
+        window_tail=model.window_tail,
+        history_tail=model.history_tail,
+        noise_share=model.noise_share,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

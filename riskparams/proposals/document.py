@@ -41,7 +41,7 @@ def _parts(data: Document) -> Iterator[str]:
     yield bullets(reasons.refusals(data))
     if data["pooled"]:
         yield "In the backtest, over all pairs:"
-        yield bullets(statements.finding(data["pooled"]))
+        yield bullets([*statements.finding(data["pooled"]), *statements.comparison(data["pooled"])])
     yield "## Specification"
     yield markdown(tables.specification(data))
     yield INTERVALS

@@ -130,7 +130,7 @@ def _backtest(data: Document) -> dict[str, Any] | None:
         return None
     test = pooled["coverage"]
     return {
-        "period": statements.period(pooled, data["pairs"]),
+        "period": [*statements.period(pooled, data["pairs"]), *statements.comparison(pooled)],
         "metrics": tables.metrics(pooled),
         "notes": tables.metric_notes(pooled),
         "band": tables.band(pooled),

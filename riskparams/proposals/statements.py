@@ -97,6 +97,44 @@ def finding(tested: Document) -> list[str]:
     return said
 
 
+BETTER = {  # metric -> whether more of it is better
+    "capital_efficiency": True,
+    "liquidation_frequency": False,
+    "false_liquidation_share": False,
+    "shortfall_bps": False,
+    "borrower_cost": False,
+}
+
+
+def comparison(tested: Document) -> list[str]:
+    """Return where the recommended parameters did better than the current ones, where worse, and what cannot be told.
+
+    A difference counts where its whole interval lies on one side of nothing.
+    """
+    sides: dict[str, list[str]] = {"better": [], "worse": [], "open": []}
+    for name, more in BETTER.items():
+        metric = tested["difference"].get(name)
+        if metric is None or metric["point"] is None:
+            continue
+        words = metric_words(name, metric["unit"])
+        told = f"{words.label[0].lower()}{words.label[1:]} ({with_interval(metric, words.difference)})"
+        low, high = metric["low"], metric["high"]
+        if low is None or high is None or low <= 0 <= high:
+            sides["open"].append(told)
+        else:
+            sides["better" if (metric["point"] > 0) is more else "worse"].append(told)
+    said = []
+    if sides["better"]:
+        said.append(f"Recommended less current, on the same days: better in {listed(sides['better'])}.")
+    if sides["worse"]:
+        said.append(f"The recommended parameters are worse than the current ones in {listed(sides['worse'])}.")
+    elif sides["better"] or sides["open"]:
+        said.append("In none of these are the recommended parameters shown to be worse than the current ones.")
+    if sides["open"]:
+        said.append(f"The period does not tell them apart in {listed(sides['open'])}.")
+    return said
+
+
 def coverage_reading(pooled: Document, follow_days: float) -> list[str]:
     """Return what trigger coverage is, what so many independent days cannot show, and what caution beyond the target costs."""
     test, prudence = pooled["coverage"], pooled["prudence"]
@@ -116,8 +154,8 @@ def coverage_reading(pooled: Document, follow_days: float) -> list[str]:
     if under:
         most, often = max(prudence["set_by"].items(), key=lambda item: item[1])
         said.append(
-            f"At {listed(under)} the whole interval lies below the target: that is the cost of prudence. It comes from the {most}, "
-            f"which set the haircut on {share(often)} of the dates; all that is added to today's tail took "
+            f"At {listed(under)} the whole interval lies below the target: that is the cost of prudence. It comes from the "
+            f"{most}, which set the haircut on {share(often)} of the dates; all that is added to today's tail took "
             f"{points(prudence['threshold_points'], 1, signed=False)} off the threshold on average."
         )
     if test["target"][-1] * test["trigger_days"] < 10:
