@@ -23,8 +23,10 @@ from riskparams.parameters.uncertainty import PATHS, Mode, Uncertainty, uncertai
 from riskparams.paths.simulate import StartLaw
 from riskparams.paths.trigger import deepest_moves
 from riskparams.pipeline.candidates import CandidateJudge
+from riskparams.pipeline.change_advice import Advice, ChangeControl, advise
 from riskparams.prices.panel import PricePanel
 from riskparams.proposals.grounds import (
+    describe_advice,
     describe_front,
     describe_intervals,
     describe_profiles,
@@ -68,6 +70,7 @@ class InFull:
     confirmation: Confirmation
     uncertainty: Uncertainty
     sensitivity: tuple[Sensitivity, ...]
+    advice: Advice
     simulated: Simulated
     judge: CandidateJudge
 
@@ -78,6 +81,7 @@ def recommend_in_full(
     *,
     cohort: Cohort,
     rules: LiquidationRules,
+    control: ChangeControl,
     references: Sequence[Pair] = (),
     mode: Mode = Mode.CHEAP,
 ) -> InFull:
@@ -102,13 +106,15 @@ def recommend_in_full(
     best = optima[Profile.MODERATE]
     asked = _question(first.haircut.value, first, first.touch.move)
     found = replace(first, parameters=best.chosen.parameters, binding=(first.binding[0], *best.binding))
+    unsure = uncertainty(policy, panel, simulated, first, at_estimate, mode=mode, paths=min(PATHS, task.paths))
     return InFull(
         recommendation=found,
         optima=optima,
         haircuts=cuts,
         front=tuple(pareto(replace(asked, bonuses=asked.bonuses[:1]), task.appetite, judge)),
         confirmation=_confirm(policy, panel, found),
-        uncertainty=uncertainty(policy, panel, simulated, first, at_estimate, mode=mode, paths=min(PATHS, task.paths)),
+        uncertainty=unsure,
+        advice=advise(task, simulated, found, unsure, control),
         sensitivity=tuple(sensitivity(policy, panel, simulated, references=references, paths=min(PATHS, task.paths))),
         simulated=simulated,
         judge=judge,
@@ -196,4 +202,11 @@ def describe_in_full(found: InFull) -> dict[str, Any]:
         "front": describe_front(found.front),
         "confirmation": asdict(found.confirmation),
         "sensitivity": describe_sensitivity(found.sensitivity),
+        "advice": describe_advice(
+            found.advice.decision,
+            found.advice.change,
+            found.advice.by_source,
+            found.advice.designs,
+            found.advice.dynamic,
+        ),
     }

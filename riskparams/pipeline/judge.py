@@ -25,6 +25,7 @@ from riskparams.parameters.policy import PairPolicy, PairTask
 from riskparams.parameters.recommend import Recommendation
 from riskparams.parameters.risk_parameters import ObservedParameters, RiskParameters
 from riskparams.paths.simulate import StartLaw
+from riskparams.pipeline.change_advice import ChangeControl
 from riskparams.pipeline.in_full import describe_in_full, recommend_in_full
 from riskparams.prices.panel import Calendar, PricePanel
 from riskparams.proposals.evidence import PrudenceCost, TestedPair
@@ -87,6 +88,7 @@ def pair_outcome(job: PairJob) -> PairOutcome:
         job.panel,
         cohort=job.study.cohort(),
         rules=job.study.rules(job.panel.bar),
+        control=ChangeControl(limits=job.study.change.build(), materiality=job.study.change.worth()),
         references=job.references,
         mode=job.study.model.uncertainty,
     )

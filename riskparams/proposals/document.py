@@ -84,10 +84,12 @@ def _motivation(pair: Document, name: str, data: Document) -> Iterator[str]:
         if table:
             yield markdown(table)
     yield from map(plain, motivation.live_reading(pair, appetite))
+    yield from map(plain, reasons.advice(pair))
     yield plain(motivation.bonus_reading(pair, data["assumptions"]["execution"], numeraire))
     bonus = tables.bonus_by_size(pair, numeraire)
-    if bonus:
-        yield markdown(bonus)
+    for table in (bonus, reasons.designs(pair), reasons.by_volatility(pair)):
+        if table:
+            yield markdown(table)
     moved = motivation.through_time(pair)
     if moved:
         yield plain(moved)

@@ -7,14 +7,19 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
+from riskparams.parameters.bonus_designs import DesignOutcome
+from riskparams.parameters.change_control import Change, Decision
 from riskparams.parameters.haircut import Haircut
 from riskparams.parameters.optimise import Optimum, ParetoPoint
+from riskparams.parameters.penalty import Bonus
 from riskparams.parameters.profiles import Profile
 from riskparams.parameters.recommend import Recommendation
+from riskparams.parameters.risk_parameters import RiskParameters
 from riskparams.parameters.scenarios import ScenarioDrop
 from riskparams.parameters.sensitivity import Sensitivity
 from riskparams.parameters.uncertainty import CONFIDENCE, Uncertainty
 from riskparams.tails.jumps import JumpLayer
+from riskparams.terms import iso
 
 
 def describe_intervals(found: Uncertainty) -> dict[str, Any]:
@@ -86,4 +91,40 @@ def describe_surroundings(cut: Haircut, scenarios: Sequence[ScenarioDrop], jumps
         **asdict(cut.surroundings),
         "scenarios": [asdict(found) for found in scenarios],
         "jumps": jumps.to_dict() if jumps else None,
+    }
+
+
+def describe_advice(
+    decision: Decision | None,
+    change: Change | None,
+    by_source: Mapping[str, Bonus | str],
+    designs: Sequence[DesignOutcome],
+    dynamic: Sequence[tuple[float, RiskParameters]],
+) -> dict[str, Any]:
+    """Return what to do with a recommendation: decision, next update and those after it, bonuses, parameters by volatility."""
+    return {
+        "decision": asdict(decision) if decision else None,
+        "change": {
+            "step": asdict(change.step),
+            "ramp": {
+                "from": change.ramp.from_,
+                "to": change.ramp.to,
+                "start": iso(change.ramp.start),
+                "end": iso(change.ramp.end),
+            }
+            if change.ramp
+            else None,
+            "steps": [{"date": iso(step.time), **asdict(step.parameters)} for step in change.steps],
+            "held": list(change.held),
+        }
+        if change
+        else None,
+        "bonus_by_source": {
+            name: {"bonus": found.value, "dearest_size": found.dearest_size, "largest_debt": found.largest_debt}
+            if isinstance(found, Bonus)
+            else {"reason": found}
+            for name, found in by_source.items()
+        },
+        "designs": [asdict(design) for design in designs],
+        "dynamic": [{"volatility_ratio": ratio, **asdict(terms)} for ratio, terms in dynamic],
     }

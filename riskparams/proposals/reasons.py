@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from riskparams.proposals.tables import LAWS, Table
-from riskparams.proposals.words import NOT_AVAILABLE, counted, level, listed, number, percent, points, share
+from riskparams.proposals.words import NOT_AVAILABLE, counted, date, level, listed, number, percent, points, share
 
 Document = Mapping[str, Any]
 
@@ -150,6 +150,66 @@ def surroundings(pair: Document) -> list[str]:
             f"{jumps['depth']['shape']:.2f}; {share(jumps['terminal_probability']['estimate'])} of them are final."
         )
     return said
+
+
+def advice(pair: Document) -> list[str]:
+    """Return whether a change is worth proposing and how far it may go now, in sentences; nothing without live parameters."""
+    found = pair["advice"]
+    decision, change = found["decision"], found["change"]
+    if decision is None:
+        return []
+    said = ["A change is worth proposing: " if decision["propose"] else "No change is proposed: "]
+    said[0] += "; ".join(reason.rstrip(".") for reason in decision["reasons"]) + "."
+    if not decision["propose"]:
+        return said
+    step = change["step"]
+    said.append(
+        f"One update may go to a max LTV of {percent(step['max_ltv'])}, a threshold of "
+        f"{percent(step['liquidation_threshold'], 2)} and a bonus of {percent(step['liquidation_bonus'])}"
+        + (f", the threshold along a ramp until {date(change['ramp']['end'])}" if change["ramp"] else "")
+        + "."
+    )
+    if change["steps"]:
+        last = change["steps"][-1]
+        said.append(
+            f"{counted(len(change['steps']), 'further update')} reach what is recommended, the last on {date(last['date'])}."
+        )
+    return said + [f"Held back: {reason}." for reason in change["held"]]
+
+
+def designs(pair: Document) -> Table | None:
+    """Return what other designs of the bonus would have done on the same simulated liquidations."""
+    rows = tuple(
+        (
+            one["name"],
+            percent(one["mean_penalty"], 2),
+            percent(one["penalty_95"], 2),
+            share(one["unprofitable"]),
+            share(one["short"]),
+            share(one["mean_shortfall"]),
+            percent(one["largest_threshold"]),
+        )
+        for one in pair["advice"]["designs"]
+    )
+    if not rows:
+        return None
+    head = ("Design", "Mean penalty", "Its 95th percentile", "Pays no liquidator", "Falls short", "Mean shortfall",
+            "Largest threshold")  # fmt: skip
+    return Table(
+        caption="Other designs of the bonus, on the same simulated liquidations at the same threshold", head=head, rows=rows
+    )
+
+
+def by_volatility(pair: Document) -> Table | None:
+    """Return the parameters by forecast volatility until the next run, for a protocol that can follow."""
+    rows = tuple(
+        (f"{one['volatility_ratio']:g}", percent(one["max_ltv"]), percent(one["liquidation_threshold"]))
+        for one in pair["advice"]["dynamic"]
+    )
+    if not rows:
+        return None
+    caption = "Until the next run, for a protocol that can follow: parameters by volatility forecast over that of today"
+    return Table(caption=caption, head=("Volatility ratio", "Max LTV", "Threshold"), rows=rows, labels=0)
 
 
 def refusals(data: Document) -> list[str]:

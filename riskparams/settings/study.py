@@ -27,6 +27,7 @@ from riskparams.parameters.uncertainty import Mode
 from riskparams.paths.model import ModelSpec
 from riskparams.prices.candles import Stamp
 from riskparams.prices.panel import Calendar
+from riskparams.settings.change import ChangeSection
 from riskparams.settings.fields import Duration, Moment, Section, Span
 from riskparams.settings.history import HistorySection
 from riskparams.settings.liquidation import LiquidationSection
@@ -206,6 +207,7 @@ class Study(Section):
     appetite: AppetiteSection = AppetiteSection()
     execution: ExecutionSection = ExecutionSection()
     liquidation: LiquidationSection = LiquidationSection()
+    change: ChangeSection = ChangeSection()
     backtest: BacktestSection | None = None
     coverage: CoverageSection = CoverageSection()
     history: HistorySection | None = None
@@ -217,6 +219,7 @@ class Study(Section):
         try:
             horizon = self.appetite.build().liquidation_horizon
             self.appetite.windows()
+            self.change.build()
             self.execution.build()
         except ConfigError as error:
             raise ValueError(str(error)) from error
