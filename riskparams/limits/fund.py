@@ -35,7 +35,7 @@ class FundSize:
     smallest_sound: float
 
 
-def fund_size(annual_losses: FloatArray, stressed_losses: Sequence[float], debt: float) -> FundSize:
+def fund_size(annual_losses: FloatArray, stressed_losses: Sequence[float] | FloatArray, debt: float) -> FundSize:
     """Return the fund: the largest of the mean of the worst 1 % of years, the two largest borrowers' stressed losses, 25 bp of
     debt.
 

@@ -52,7 +52,7 @@ class CandidateJudge:
             self._said[key] = Outcome(
                 liquidation_rate=float(daily.episodes.sum() / years) if years else 0.0,
                 borrower_cost=float((daily.penalty.sum() + daily.slippage.sum()) / debt_years) if debt_years else 0.0,
-                annual_loss=self._annual_loss(parameters, self.liquidated_shares(played)),
+                annual_loss=float(expected_shortfall(self.annual_losses(parameters, self.liquidated_shares(played)), 0.99)),
             )
         return self._said[key]
 
@@ -94,7 +94,8 @@ class CandidateJudge:
                 falls[week] = max(0.0, float(-np.log(self.market.low[begin + 1 : end, 0].min() / self.market.close[begin, 0])))
         return falls
 
-    def _annual_loss(self, parameters: RiskParameters, shares: FloatArray) -> float:
+    def annual_losses(self, parameters: RiskParameters, shares: FloatArray) -> FloatArray:
+        """Return the losses of simulated years in units of debt, (10,000,): of 52 weeks each, drawn independently."""
         covered = parameters.liquidation_threshold * (1 + parameters.liquidation_bonus)
         touched = ~np.isnan(self.drops.drop)
         kept = (1 - self.oracle_step) * (1 - np.where(touched, self.drops.drop, 0.0))
@@ -102,12 +103,11 @@ class CandidateJudge:
         weekly = short @ np.diff(shares, prepend=0.0)
         lossy = np.flatnonzero(weekly > 0)
         if not len(lossy):
-            return 0.0
+            return np.zeros(YEARS)
         rng = np.random.default_rng(self.seed)
         hits = rng.binomial(WEEKS, len(lossy) / len(weekly), YEARS)
         drawn = weekly[rng.choice(lossy, int(hits.sum()))]
-        years = np.bincount(np.repeat(np.arange(YEARS), hits), weights=drawn, minlength=YEARS).astype(np.float64)
-        return float(expected_shortfall(years, 0.99))
+        return np.bincount(np.repeat(np.arange(YEARS), hits), weights=drawn, minlength=YEARS).astype(np.float64)
 
     def liquidated_quantile(self, shares: FloatArray, level: float = 0.95) -> float:
         """Return the quantile, over simulated weeks, of the share of debt that is liquidated."""

@@ -11,6 +11,7 @@ import numpy as np
 from riskparams.backtest.liquidation import LiquidationRules
 from riskparams.backtest.market import pair_market
 from riskparams.backtest.positions import Borrowers, Cohort, draw_borrowers
+from riskparams.limits.caps import Exposure
 from riskparams.parameters.haircut import haircut
 from riskparams.parameters.ltv import BONUS_STEP
 from riskparams.parameters.optimise import Optimum, ParetoPoint, Question, optimise, pareto
@@ -24,11 +25,13 @@ from riskparams.paths.simulate import StartLaw
 from riskparams.paths.trigger import deepest_moves
 from riskparams.pipeline.candidates import CandidateJudge
 from riskparams.pipeline.change_advice import Advice, ChangeControl, advise
+from riskparams.pipeline.pair_limits import PairLimits, pair_limits
 from riskparams.prices.panel import PricePanel
 from riskparams.proposals.grounds import (
     describe_advice,
     describe_front,
     describe_intervals,
+    describe_limits,
     describe_profiles,
     describe_prudence,
     describe_sensitivity,
@@ -71,6 +74,7 @@ class InFull:
     uncertainty: Uncertainty
     sensitivity: tuple[Sensitivity, ...]
     advice: Advice
+    limits: PairLimits | None
     simulated: Simulated
     judge: CandidateJudge
 
@@ -82,6 +86,7 @@ def recommend_in_full(
     cohort: Cohort,
     rules: LiquidationRules,
     control: ChangeControl,
+    exposure: Exposure,
     references: Sequence[Pair] = (),
     mode: Mode = Mode.CHEAP,
 ) -> InFull:
@@ -115,6 +120,7 @@ def recommend_in_full(
         confirmation=_confirm(policy, panel, found),
         uncertainty=unsure,
         advice=advise(task, simulated, found, unsure, control),
+        limits=pair_limits(task, simulated, found, best.chosen, judge, cohort=cohort, exposure=exposure),
         sensitivity=tuple(sensitivity(policy, panel, simulated, references=references, paths=min(PATHS, task.paths))),
         simulated=simulated,
         judge=judge,
@@ -202,6 +208,9 @@ def describe_in_full(found: InFull) -> dict[str, Any]:
         "front": describe_front(found.front),
         "confirmation": asdict(found.confirmation),
         "sensitivity": describe_sensitivity(found.sensitivity),
+        "limits": describe_limits(found.limits.supply, found.limits.liquidated_share, found.limits.branching, found.limits.fund)
+        if found.limits
+        else None,
         "advice": describe_advice(
             found.advice.decision,
             found.advice.change,

@@ -89,6 +89,7 @@ def pair_outcome(job: PairJob) -> PairOutcome:
         cohort=job.study.cohort(),
         rules=job.study.rules(job.panel.bar),
         control=ChangeControl(limits=job.study.change.build(), materiality=job.study.change.worth()),
+        exposure=job.section.exposed(),
         references=job.references,
         mode=job.study.model.uncertainty,
     )

@@ -84,7 +84,7 @@ def _motivation(pair: Document, name: str, data: Document) -> Iterator[str]:
         if table:
             yield markdown(table)
     yield from map(plain, motivation.live_reading(pair, appetite))
-    yield from map(plain, reasons.advice(pair))
+    yield from map(plain, (*reasons.advice(pair), *reasons.limits(pair, numeraire)))
     yield plain(motivation.bonus_reading(pair, data["assumptions"]["execution"], numeraire))
     bonus = tables.bonus_by_size(pair, numeraire)
     for table in (bonus, reasons.designs(pair), reasons.by_volatility(pair)):

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
+from riskparams.limits.caps import Cap
+from riskparams.limits.fund import FundSize
 from riskparams.parameters.bonus_designs import DesignOutcome
 from riskparams.parameters.change_control import Change, Decision
 from riskparams.parameters.haircut import Haircut
@@ -91,6 +93,19 @@ def describe_surroundings(cut: Haircut, scenarios: Sequence[ScenarioDrop], jumps
         **asdict(cut.surroundings),
         "scenarios": [asdict(found) for found in scenarios],
         "jumps": jumps.to_dict() if jumps else None,
+    }
+
+
+def describe_limits(supply: Cap, liquidated_share: float, branching: float | None, fund: FundSize) -> dict[str, Any]:
+    """Return the caps and the fund; a reason that bounds nothing is null, the fund is per unit of debt."""
+    return {
+        "supply_cap": supply.value if isfinite(supply.value) else None,
+        "binding": supply.binding,
+        "by_reason": {name: value if isfinite(value) else None for name, value in supply.by_reason.items()},
+        "flags": list(supply.flags),
+        "liquidated_share": liquidated_share,
+        "branching": branching,
+        "fund": asdict(fund),
     }
 
 

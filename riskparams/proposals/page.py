@@ -104,7 +104,7 @@ def _section(pair: Document, name: str, data: Document, drawn: Mapping[str, Any]
             reasons.confirmation_reading(pair),
         ],
         "profiles": reasons.profiles(pair),
-        "live": [*motivation.live_reading(pair, appetite), *reasons.advice(pair)],
+        "live": [*motivation.live_reading(pair, appetite), *reasons.advice(pair), *reasons.limits(pair, numeraire)],
         "bonus": motivation.bonus_reading(pair, data["assumptions"]["execution"], numeraire),
         "moved": moved or "No walk-forward was made in this run.",
         "model": [*sources.model_reading(pair), sources.prices_reading(pair)],

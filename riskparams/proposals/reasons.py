@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from riskparams.proposals.tables import LAWS, Table
-from riskparams.proposals.words import NOT_AVAILABLE, counted, date, level, listed, number, percent, points, share
+from riskparams.proposals.words import NOT_AVAILABLE, counted, date, level, listed, money, number, percent, points, share
 
 Document = Mapping[str, Any]
 
@@ -210,6 +210,32 @@ def by_volatility(pair: Document) -> Table | None:
         return None
     caption = "Until the next run, for a protocol that can follow: parameters by volatility forecast over that of today"
     return Table(caption=caption, head=("Volatility ratio", "Max LTV", "Threshold"), rows=rows, labels=0)
+
+
+def limits(pair: Document, numeraire: str) -> list[str]:
+    """Return the supply cap with what binds, and the fund that the pair's debt calls for, in sentences."""
+    found = pair["limits"]
+    if found is None:
+        return []
+    cap, fund = found["supply_cap"], found["fund"]
+    said = [
+        "No supply cap follows: nothing bounds it."
+        if cap is None
+        else f"The supply cap is {money(cap, numeraire)}, bounded by {found['binding']}; if no owner acts, "
+        f"{share(found['liquidated_share'])} of it is due in the worst twentieth of simulated weeks."
+    ]
+    if found["branching"] is not None:
+        said[0] += f" At that cap the sales of a fall add {share(found['branching'])} to it at most."
+    if "jump_to_default" in found["flags"]:
+        said.append(
+            "The asset can jump to default, which no haircut answers: the debt against it is bounded by what a fund can lose, "
+            + ("and no fund is declared, so that none may stand against it." if not cap else "whatever the parameters say.")
+        )
+    said.append(
+        f"A fund of {percent(fund['coverage'], 2)} of the debt stands against the {fund['binding']}; {share(fund['ruin'])} of "
+        f"simulated years would exhaust it ({share(fund['ruin_low'])} to {share(fund['ruin_high'])})."
+    )
+    return said
 
 
 def refusals(data: Document) -> list[str]:

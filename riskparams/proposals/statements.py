@@ -28,8 +28,7 @@ NOT_COVERED = (
     "Liquidators are assumed to act on every trigger. Their profit sets the bonus, and is not tested in the backtest.",
     "Debt carries no interest in the simulation or in the backtest.",
     "The bonus is derived from traded volume. On-chain depth can be thinner, and would ask for more.",
-    "Supply and borrow caps, a protocol's own step limits, and the accounts that a lower threshold would liquidate "
-    "are not part of this document.",
+    "Borrow caps, and the accounts that a lower threshold would liquidate, are not part of this document.",
 )
 
 PROCYCLICALITY = (

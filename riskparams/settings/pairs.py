@@ -9,6 +9,7 @@ from pydantic import Field
 
 from riskparams.errors import ParameterError
 from riskparams.execution import ConstantProduct, DepthCurve, SlippageLaw
+from riskparams.limits.caps import Exposure
 from riskparams.parameters.peg import Peg
 from riskparams.parameters.risk_parameters import ObservedParameters, RiskParameters
 from riskparams.settings.fields import Fraction, Section
@@ -60,6 +61,21 @@ class PegTable(Section):
         return Peg(peers=peers, level=self.level, threshold=self.threshold, redemption_floor=self.redemption_floor)
 
 
+class ExposureTable(Section):
+    """pairs.exposure: what is declared of how much may stand behind loans, in the numeraire; see `Exposure`."""
+
+    declared: float | None = None
+    circulating: float | None = None
+    jump_to_default: bool = False
+    fund: float | None = None
+    loss_budget: float | None = None
+    why: str = ""
+
+    def build(self) -> Exposure:
+        """Return the spec object; raise `ConfigError` for an amount it refuses."""
+        return Exposure(**self.model_dump(exclude={"why"}))
+
+
 class PairSection(Section):
     """[[pairs]]"""
 
@@ -73,6 +89,7 @@ class PairSection(Section):
     depth: DepthTable | None = None
     pool_reserve: Annotated[float, Field(gt=0)] | None = None
     peg: PegTable | None = None
+    exposure: ExposureTable | None = None
 
     @property
     def pair(self) -> Pair:
@@ -95,6 +112,10 @@ class PairSection(Section):
         own = self.observed()
         others = (table.observed() for table in self.live)
         return (*((own,) if own else ()), *others)
+
+    def exposed(self) -> Exposure:
+        """Return what is declared of the pair's exposure."""
+        return self.exposure.build() if self.exposure else Exposure()
 
     def slippage(self) -> SlippageLaw | None:
         """Return the measured law of what a sale loses, of a quoted depth curve before a pool, or None."""

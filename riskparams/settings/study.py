@@ -249,6 +249,7 @@ class Study(Section):
                 section.observed()
                 section.judged()
                 section.slippage()
+                section.exposed()
                 peers = section.peg.build(self.prices.numeraire).assets if section.peg else ()
             except (ConfigError, GuardrailError) as error:
                 raise ValueError(f"pair {section.pair}: {error}") from error
