@@ -10,13 +10,14 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from riskparams import __version__
+from riskparams.console import print_backtest, print_json, print_label, print_parameters, print_run, print_table, print_tables
 from riskparams.errors import ConfigError, RiskParamsError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def demo(out: OutOption = Path("reports"), workers: WorkersOption = 0, json: Jso
     Example: riskparams demo
     """
     record = _run(_study("sample"), None, None, out=out, workers=workers)
-    _print_run(record, out, json)
+    print_run(record, out, json)
 
 
 @app.command()
@@ -88,7 +89,7 @@ def run(
     Example: riskparams run studies/majors.toml --prices data/prices --as-of 2024-06-01
     """
     record = _run(_study(study), prices, as_of, out=out, seed=seed, workers=workers)
-    _print_run(record, out, json)
+    print_run(record, out, json)
 
 
 @app.command()
@@ -104,15 +105,15 @@ def check(study: StudyArgument, prices: PricesOption = None, as_of: AsOfOption =
     found = assess_panel(panel)
     if json:
         assets = {name: quality.to_dict() for name, quality in found.items()}
-        _print_json({"schema_version": 1, "study": question.name, "simulated": panel.simulated, "assets": assets})
+        print_json({"schema_version": 1, "study": question.name, "simulated": panel.simulated, "assets": assets})
         return
-    _print_label(panel.simulated)
+    print_label(panel.simulated)
     rows = []
     for name, quality in found.items():
         plain: Mapping[str, Any] = quality.to_dict()
         counts = [f"{plain[key]:,}" for key in ("bars", "missing", "filled", "unusable", "segments")]
         rows.append([name, plain["first"][:10], plain["last"][:10], *counts, str(len(plain["wicks"])), plain["sha256"][:10]])
-    _print_table(["asset", "first", "last", "bars", "missing", "filled", "unusable", "segments", "wicks", "sha256"], rows)
+    print_table(["asset", "first", "last", "bars", "missing", "filled", "unusable", "segments", "wicks", "sha256"], rows)
     for name, quality in found.items():
         for warning in quality.warnings:
             print(f"{name}: {warning}")
@@ -139,15 +140,15 @@ def inspect(
     if out is not None:
         print(f"figure: {pipeline.publish_inspection(found, out)}", file=sys.stderr)
     if json:
-        _print_json({"schema_version": 1, **found.document})
+        print_json({"schema_version": 1, **found.document})
         return
-    _print_label(found.document["simulated"])
+    print_label(found.document["simulated"])
     print(f"{found.document['pair']} as of {found.document['as_of']}")
     for line in inspection_warnings(found.document):
         print(line)
     for table in inspection_tables(found.document):
         print(f"\n{table.caption}")
-        _print_table(table.head, table.rows)
+        print_table(table.head, table.rows)
 
 
 @app.command()
@@ -165,9 +166,9 @@ def recommend(
     """
     record = _run(_study(study), prices, as_of, workers=workers, seed=seed, judged=False)
     if json:
-        _print_json(record.parameters)
+        print_json(record.parameters)
         return
-    _print_parameters(record)
+    print_parameters(record)
 
 
 @app.command()
@@ -193,9 +194,9 @@ def backtest(
 
         found = replay_recorded(question, data=history, prices=prices, as_of=_moment(as_of))
         if json:
-            _print_json({"schema_version": 1, **found.to_dict()})
+            print_json({"schema_version": 1, **found.to_dict()})
         else:
-            _print_tables(replay_tables(found))
+            print_tables(replay_tables(found))
         return
     if question.backtest is None:
         advice = "give the folder of its [history] with --data" if question.history else "add one with a start date"
@@ -204,12 +205,12 @@ def backtest(
     data = record.evidence.data
     if json:
         pairs = {pair["pair"]: pair["backtest"] for pair in data["pairs"]}
-        _print_json(
+        print_json(
             {"schema_version": 1, "study": data["study"], "pooled": data["pooled"], "pairs": pairs, "checks": data["checks"]}
         )
         return
-    _print_label(record.panel.simulated)
-    _print_backtest(record)
+    print_label(record.panel.simulated)
+    print_backtest(record)
 
 
 @app.command()
@@ -242,10 +243,10 @@ def coverage(
         tables.write_forecasts(found, out)
         print(f"{sum(len(one.forecasts) for one in found.series):,} forecasts in {out}", file=sys.stderr)
     if json:
-        _print_json({"schema_version": 1, **found.to_dict()})
+        print_json({"schema_version": 1, **found.to_dict()})
         return
-    _print_label(found.simulated)
-    _print_tables(tables.judgement_tables(found))
+    print_label(found.simulated)
+    print_tables(tables.judgement_tables(found))
 
 
 @app.command()
@@ -268,10 +269,10 @@ def stress(
     panel = _prices(question, prices)
     found = run_stress(question, panel, as_of=_moment(as_of), seed=seed, executor=_executor(workers))
     if json:
-        _print_json({"schema_version": 1, **found.to_dict()})
+        print_json({"schema_version": 1, **found.to_dict()})
         return
-    _print_label(found.simulated)
-    _print_tables(stress_tables(found))
+    print_label(found.simulated)
+    print_tables(stress_tables(found))
 
 
 @app.command()
@@ -291,10 +292,10 @@ def audit(
     question = _study(study)
     found = run_audit(question, _prices(question, prices), as_of=_moment(as_of), executor=_executor(workers))
     if json:
-        _print_json({"schema_version": 1, **found.to_dict()})
+        print_json({"schema_version": 1, **found.to_dict()})
         return
-    _print_label(found.simulated)
-    _print_tables([audit_table(found)])
+    print_label(found.simulated)
+    print_tables([audit_table(found)])
 
 
 @app.command()
@@ -310,7 +311,7 @@ def explain(
     from riskparams.runs.record import latest
 
     simulated, steps = explain_run(latest(run) or run, pair)
-    _print_label(simulated)
+    print_label(simulated)
     for title, lines in steps:
         print(f"\n{title}")
         for line in lines:
@@ -336,7 +337,7 @@ def recompute(
     question = _study(study)
     result = pipeline.recompute(question, _prices(question, prices), as_of=_moment(as_of), out=out, executor=_executor(workers))
     if json:
-        _print_json({"schema_version": 1, **result.to_dict()})
+        print_json({"schema_version": 1, **result.to_dict()})
     elif not result.ran:
         print(f"nothing to do: {result.folder} has the same data, settings and version")
     else:
@@ -407,63 +408,6 @@ def _run(
     if out is not None:
         pipeline.publish_run(record, out)
     return record
-
-
-def _print_run(record: RunRecord, out: Path, json: bool) -> None:
-    folder = out / record.study.name / record.folder
-    if json:
-        _print_json({**record.parameters, "report": str(folder)})
-        return
-    _print_parameters(record)
-    if record.study.backtest is not None:
-        print()
-        _print_backtest(record)
-    print(f"\nreport: {folder / 'index.html'}")
-
-
-def _print_parameters(record: RunRecord) -> None:
-    from riskparams.pipeline.run_tables import parameter_table
-
-    _print_label(record.panel.simulated)
-    title, header, rows = parameter_table(record)
-    print(title)
-    _print_table(header, rows)
-
-
-def _print_backtest(record: RunRecord) -> None:
-    from riskparams.pipeline.run_tables import backtest_tables
-
-    tables = backtest_tables(record)
-    if not tables:
-        print("no parameters could be replayed")
-    for number, (title, header, rows) in enumerate(tables):
-        print(f"\n{title}" if number else title)
-        _print_table(header, rows)
-
-
-def _print_label(simulated: bool) -> None:
-    if simulated:
-        print("SIMULATED prices: an example, not advice")
-
-
-def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
-    for row in (header, ["-" * width for width in widths], *rows):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _print_tables(tables: Sequence[tuple[str, Sequence[str], Sequence[Sequence[str]], Sequence[str]]]) -> None:
-    """Print title, header, rows and closing words of each."""
-    for title, header, rows, words in tables:
-        print(title)
-        _print_table(header, rows)
-        print(*words, "", sep="\n")
-
-
-def _print_json(document: Mapping[str, Any]) -> None:
-    from riskparams.runs.record import to_json
-
-    print(to_json(document), end="")
 
 
 if __name__ == "__main__":
