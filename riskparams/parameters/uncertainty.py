@@ -85,11 +85,12 @@ def uncertainty(
     found: Recommendation,
     at_estimate: Mapping[StartLaw, float],
     *,
+    gap: float = 1.0,
     mode: Mode = Mode.CHEAP,
     paths: int = PATHS,
     draws: int | None = None,
 ) -> Uncertainty:
-    """Return how far a recommendation would move with what was estimated, at the bonus recommended.
+    """Return how far a recommendation would move with what was estimated, at the bonus recommended and `gap` touch moves.
 
     Draws are scaled so that their fit meets `at_estimate`, the drops at the fit in the recommendation's own, larger simulation,
     and the haircut's Monte-Carlo error is drawn on top. The level of the intervals is 90 %.
@@ -111,7 +112,7 @@ def uncertainty(
     measured = {
         "haircut": cut,
         "liquidation_threshold": threshold,
-        "max_ltv": threshold * np.exp(-move),
+        "max_ltv": threshold * np.exp(-gap * move),
         "touch_move": move,
         **{f"{law} drop": sampled[:, i] for i, law in enumerate(StartLaw)},
     }

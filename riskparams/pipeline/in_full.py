@@ -111,7 +111,8 @@ def recommend_in_full(
     best = optima[Profile.MODERATE]
     asked = _question(first.haircut.value, first, first.touch.move)
     found = replace(first, parameters=best.chosen.parameters, binding=(first.binding[0], *best.binding))
-    unsure = uncertainty(policy, panel, simulated, first, at_estimate, mode=mode, paths=min(PATHS, task.paths))
+    gap = best.chosen.gap
+    unsure = uncertainty(policy, panel, simulated, found, at_estimate, gap=gap, mode=mode, paths=min(PATHS, task.paths))
     return InFull(
         recommendation=found,
         optima=optima,
