@@ -105,7 +105,7 @@ def test_the_majors_take_minutes(ledger: Ledger, market_data: Path, tmp_path: Pa
     whole = spent("run", STUDIES / "majors.toml", *arguments, cwd=tmp_path)
     ledger.note("`riskparams run studies/majors.toml`, peak memory of all processes", whole.peak, "GB", at_most=4)
     ledger.note("the same, processor time", whole.processor, "s")
-    ledger.note("the same, 8 pairs and 126 weekly refits", whole.seconds, "s", at_most=480)
+    ledger.note("the same, 8 pairs and 126 weekly refits", whole.seconds, "s", at_most=150)
 
 
 def test_our_estimator_is_faster_than_arch_at_the_same_optimum(ledger: Ledger) -> None:
@@ -130,20 +130,63 @@ def test_our_estimator_is_faster_than_arch_at_the_same_optimum(ledger: Ledger) -
 
 
 def test_paths_cost_nanoseconds_a_bar(ledger: Ledger) -> None:
+    from arch import arch_model
+
     from riskparams.paths.model import ModelSpec, fit_path_model
-    from riskparams.paths.simulate import StartLaw, simulate_paths, streams
+    from riskparams.paths.simulate import StartLaw, path_law, streams
+    from riskparams.paths.trigger import TriggerSpec, deepest_moves, simulate_drops
     from riskparams.prices.sample import simulated_market
+    from riskparams.returns import log_returns
 
     pair = Pair(Asset("ALPHA"), USD)
-    model = fit_path_model(simulated_market(), pair, pair, ModelSpec())
-    paths, bars = 20_000, 169
+    panel = simulated_market()
+    model = fit_path_model(panel, pair, pair, ModelSpec())
+    paths, bars = 80_000, 169
+    law = path_law(model, StartLaw.TTC, bars=bars, paths=paths, streams=streams(1, StartLaw.TTC, str(pair)))
+    spec = TriggerSpec(follow=bars - 1, wait=1, paths=paths, level=0.995, refine=False, threads=2)
+    barriers = np.array([0.05, 0.1, 0.2])
+    returns = 1_000 * log_returns(panel, pair).value[-17_520:]
+    theirs = arch_model(returns, mean="Zero", vol="GARCH", p=1, o=1, dist="t", rescale=False).fit(disp="off")
 
-    def simulate() -> object:
-        return simulate_paths(model, law=StartLaw.TTC, bars=bars, paths=paths, streams=streams(1, StartLaw.TTC, str(pair)))
+    def peer() -> object:
+        return theirs.forecast(horizon=bars, method="bootstrap", simulations=20_000, reindex=False)
 
-    ledger.note(
-        "path simulation, one core", 1e9 * min(seconds(simulate, 5)) / (paths * bars), "ns per path and bar", at_most=100
-    )
+    alone = 1e9 * min(seconds(lambda: deepest_moves(law, threads=2), 9)) / (paths * bars)
+    triggered = 1e9 * min(seconds(lambda: simulate_drops(lambda _: law, barriers, spec), 9)) / (paths * bars)
+    arch = 1e9 * min(seconds(peer, 3)) / (20_000 * bars)
+    ledger.note("path simulation, two cores", alone, "ns per path and bar", at_most=8)
+    ledger.note("the same with trigger and three barriers", triggered, "ns per path and bar", at_most=12)
+    ledger.note("bootstrap forecast of `arch`, 20,000 paths", arch, "ns per path and bar")
+    ledger.note("`arch` over path simulation", arch / alone, "times", at_least=38)
+
+
+def test_a_recommendation_in_full_takes_seconds(ledger: Ledger, market_data: Path) -> None:
+    from dataclasses import replace
+    from datetime import UTC, datetime
+
+    from riskparams.pipeline.change_advice import ChangeControl
+    from riskparams.pipeline.in_full import recommend_in_full
+    from riskparams.pipeline.known_prices import as_known, load_prices
+    from riskparams.settings import load_study
+    from riskparams.terms import nanoseconds
+
+    study = load_study(STUDIES / "majors.toml", {})
+    panel = as_known(study, load_prices(study, market_data / "prices"), nanoseconds(datetime(2024, 6, 1, tzinfo=UTC)))
+    task = replace(study.tasks()[0], threads=2)
+
+    def recommend() -> object:
+        return recommend_in_full(
+            task,
+            panel,
+            cohort=study.cohort(),
+            rules=study.rules(panel.bar),
+            control=ChangeControl(limits=study.change.build(), materiality=study.change.worth()),
+            exposure=study.pairs[0].exposed(),
+        )
+
+    recommend()
+    taken = min(seconds(recommend, 3))
+    ledger.note("recommendation of ETH/USD in full, 80,000 paths: intervals, profiles, front, sensitivity", taken, "s", at_most=5)
 
 
 def test_a_replay_costs_nanoseconds_an_account_and_bar(ledger: Ledger) -> None:
