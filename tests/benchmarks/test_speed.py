@@ -186,7 +186,9 @@ def test_a_recommendation_in_full_takes_seconds(ledger: Ledger, market_data: Pat
 
     recommend()
     taken = min(seconds(recommend, 3))
-    ledger.note("recommendation of ETH/USD in full, 80,000 paths: intervals, profiles, front, sensitivity", taken, "s", at_most=5)
+    ledger.note(
+        "recommendation of ETH/USD in full, 80,000 paths: intervals, profiles, front, sensitivity", taken, "s", at_most=5
+    )
 
 
 def test_a_replay_costs_nanoseconds_an_account_and_bar(ledger: Ledger) -> None:
