@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 
 from riskparams.errors import ConfigError
@@ -15,25 +15,35 @@ SlippageLaw = Callable[[float], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiquidationHorizon:
-    """Seconds from the trigger to the execution of a liquidation.
+    """Seconds from the trigger to the execution of a liquidation, by what takes them; they pass one after another.
+
+    `oracle` until the price is published, `keeper` until a liquidator's transaction is in, congestion included, `auction`
+    until it clears, `bridge` until collateral or proceeds that live elsewhere are settled, `call_interval` between two looks
+    at a margin account (the whole of it: a fall may begin just after one), `halt` while trading stands still.
 
     >>> LiquidationHorizon(oracle=60, keeper=1740, auction=1800).seconds
-    3600
+    3600.0
+    >>> LiquidationHorizon(oracle=60, bridge=900, call_interval=3600, halt=1800).seconds
+    6360.0
     """
 
     oracle: float = 60.0
     keeper: float = 0.0
     auction: float = 0.0
+    bridge: float = 0.0
+    call_interval: float = 0.0
+    halt: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("oracle", "keeper", "auction"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise ConfigError(f"liquidation_horizon.{name} is {getattr(self, name)}: expected seconds, 0 or more")
+        for part in fields(self):
+            seconds = getattr(self, part.name)
+            if not (math.isfinite(seconds) and seconds >= 0):
+                raise ConfigError(f"liquidation_horizon.{part.name} is {seconds}: expected seconds, 0 or more")
 
     @property
     def seconds(self) -> float:
-        """The whole time from trigger to execution."""
-        return self.oracle + self.keeper + self.auction
+        """The whole time from trigger to execution: the sum of the parts."""
+        return self.oracle + self.keeper + self.auction + self.bridge + self.call_interval + self.halt
 
     def bars(self, bar: int) -> int:
         """Return the bars from the one that touches to the one whose close executes: `max(0, ceil(H / bar - 1/2))`.

@@ -10,6 +10,7 @@ import pytest
 
 from riskparams.backtest.liquidation import CappedBonus, DutchAuction, LinearBonus, LiquidationRules
 from riskparams.errors import ConfigError
+from riskparams.execution import LiquidationHorizon
 from riskparams.prices.sample import bundled
 from riskparams.settings import load_study, parse_moment
 from riskparams.terms import parse_duration
@@ -36,6 +37,13 @@ def test_what_is_left_out_takes_the_published_default(tmp_path: Path) -> None:
     assert task.appetite.touch_horizon == timedelta(hours=24)
     assert task.oracle_step == 0.01
     assert task.costs.gas == 30
+
+
+def test_a_horizon_is_the_sum_of_what_takes_time(tmp_path: Path) -> None:
+    table = "[appetite]\nliquidation_horizon = { oracle = 60, bridge = 900, call_interval = 3600, halt = 1800 }\n\n[model]"
+    horizon = load_study(written(tmp_path, STUDY.replace("[model]", table, 1)), {}).tasks()[0].appetite.liquidation_horizon
+    assert horizon == LiquidationHorizon(oracle=60, bridge=900, call_interval=3600, halt=1800)
+    assert horizon.seconds == 6360
 
 
 def test_the_protocols_own_rules_reach_the_engine(tmp_path: Path) -> None:
@@ -103,6 +111,11 @@ bonus = { law = "linear", maximum = 0.15, health_at_maximum = 0.8 }
             "[model]",
             '[liquidation]\nbonus = { law = "linear", maximum = 0.1 }\nauction = {}\n\n[model]',
             ["both an auction and a bonus law"],
+        ),
+        (
+            "[model]",
+            "[appetite]\nliquidation_horizon = { halt = -1 }\n\n[model]",
+            ["liquidation_horizon.halt is -1", "seconds, 0 or more"],
         ),
         ("[study]", "[study", ["not valid TOML"]),
         ('name = "small"', 'name = "../up"', ["study.name"]),

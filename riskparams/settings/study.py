@@ -93,6 +93,9 @@ class HorizonTable(Section):
     oracle: float = 60.0
     keeper: float = 0.0
     auction: float = 0.0
+    bridge: float = 0.0
+    call_interval: float = 0.0
+    halt: float = 0.0
 
 
 class AppetiteSection(Section):
@@ -119,7 +122,7 @@ class AppetiteSection(Section):
         """Return the spec object that the rooms take; raise `ConfigError` for values it refuses."""
         horizon = self.liquidation_horizon
         if isinstance(horizon, HorizonTable):
-            built = LiquidationHorizon(oracle=horizon.oracle, keeper=horizon.keeper, auction=horizon.auction)
+            built = LiquidationHorizon(**horizon.model_dump())
         else:
             seconds = horizon.total_seconds()
             built = LiquidationHorizon(oracle=min(60.0, seconds), keeper=max(seconds - 60.0, 0.0))
