@@ -143,8 +143,9 @@ class Scope:
 def scope_statement(facts: AssetFacts, flags: Sequence[str], provenance: Mapping[str, object]) -> Scope:
     """Return the scope of a recommendation from what is declared, its flags and its provenance.
 
-    Of the provenance it reads `filled_share` and `tail_exceedances`, and where they are given `close_only` (prices without
-    lows) and `depegs_observed` (a count). What nobody declared is a blind spot and missing evidence at once.
+
+    Of the provenance it reads `filled_share` and `tail_exceedances`, and `depegs_observed` (a count) where it is given.
+    What nobody declared is a blind spot and missing evidence at once.
 
     >>> scope = scope_statement(AssetFacts(asset=Asset("ETH"), bridged="none"), ("few_triggers",), {})
     >>> scope.cannot_see[0].words
@@ -223,8 +224,8 @@ def _blind_spots(facts: AssetFacts) -> dict[BlindSpot, tuple[Standing, str]]:
         ),
         BlindSpot.CONTRACT: (
             Standing.DECLARED,
-            f"The contract of {name} was graded {safety.grade} by {safety.source}, on {safety.dated.isoformat()}. A grade is an "
-            "opinion. It changes no number here.",
+            f"The contract of {name} was graded {safety.grade} by {safety.source}, on {safety.dated}. A grade is an opinion; "
+            "prices do not show a fault in a contract.",
         )
         if safety
         else (Standing.UNKNOWN, f"Not declared: nobody has said how safe the contract of {name} is."),
@@ -252,8 +253,6 @@ def _missing(facts: AssetFacts, unseen: Sequence[Unseen], flags: Sequence[str], 
         said.append(f"{share(lent)} of the history used is that of another asset.")
     if isinstance(large, int) and large < FEW_LARGE_MOVES:
         said.append(f"The worst case rests on {counted(large, 'large move')}.")
-    if provenance.get("close_only"):
-        said.append("Only closing prices are known: a fall that was over before the close was not seen.")
     if _is(facts.pegged_to) and not breaks:
         count = "No day was seen" if breaks == 0 else "Nobody has counted the days"
         said.append(f"{count} on which {facts.asset} was not worth {facts.pegged_to}.")
@@ -268,21 +267,22 @@ PLAIN_FLAGS = {
     "residual_scale_above_1.1": "Its moves were larger than their description says, and the numbers are scaled up for that.",
     "filled_back": "Its own history is short: an older asset's fills it, and a crash in that part was not its own.",
     "noisy": "Another run of the simulation could move the simulated fall by more than we would like.",
-    "few_triggers": "Few simulated loans were liquidated from today's market, so what follows such a liquidation is known roughly.",
+    "few_triggers": "Few simulated loans were liquidated from today's market, so what follows one is known roughly.",
     "no_triggers": "No simulated loan was liquidated from today's market, so past markets alone set the number.",
     "liquidity_unknown": "It is not known how much of it is traded, so nothing says what a liquidator must be paid.",
     "short_history": "Its unbroken history is shorter than the study asks for: it has met fewer kinds of market.",
     "history_split_by_gap": "Its history has a hole too long to fill: the size of its moves is taken from what came after it.",
+    "close_only": "Only closing prices are known: a fall that was over before the close was not seen.",
     "pegged_series": "Its price keeps returning to one level, and that does not show how far it falls on the day it does not.",
     "volatility_still_clustered": "Its wild spells come and go in a way that their description does not follow.",
     "returns_autocorrelated": "Its moves follow from those before them, as where a price trades rarely or is held to a level.",
     "returns_drift": "Its price rose, or fell, more steadily than chance explains, and this is taken for wildness.",
-    "returns_integrated": "Each of its moves is much like the one before: this may be no market price, and the numbers mean little.",
+    "returns_integrated": "Each of its moves is much like the one before: this may be no market price.",
     "below_min_window": "Its unbroken history is shorter than the least the study allows: nothing is recommended from it.",
     "feed_ended": "Its prices end before the date asked for: nothing is recommended from them.",
     "tail_variance_undefined": "Its worst moves are so large that the usual measure of spread never settles.",
     "tail_mean_undefined": "Its worst moves are so large that not even their average settles as more of them are seen.",
-    "tail_all_thresholds_rejected": "No way to set its worst moves apart from the others fitted; a fixed share of them is used.",
+    "tail_all_thresholds_rejected": "No way to set its worst moves apart from the rest fitted; a fixed share of them is used.",
     "tail_too_few_thresholds": "It had too few bad moves to choose how many count as the worst; a fixed share of them is used.",
 }
 """What a flag says of the evidence, to a reader who does not know the models."""

@@ -18,7 +18,6 @@ from riskparams.parameters.carry import YEAR, carry_effect, deepest_with_carry, 
 from riskparams.parameters.event_calendar import EVERY_ASSET, CalendarEvent, Tightening, read_calendar, tightening
 from riskparams.parameters.implied_volatility import ImpliedVolatility, average_sigma, volatility_factor
 from riskparams.parameters.ltv import max_ltv
-from riskparams.paths.kernels import deepest_lows
 from riskparams.terms import DAY, Asset, FloatArray
 
 HOUR = DAY // 24
@@ -257,10 +256,10 @@ def test_more_carry_never_loosens_and_shifts_the_move_by_at_most_its_whole(
 
 def test_without_carry_the_move_and_the_touches_are_those_of_the_price_alone() -> None:
     lows = walks(1)
-    np.testing.assert_array_equal(deepest_with_carry(lows, 0.0, bar=HOUR), deepest_lows(lows, lows.shape[1]))
+    np.testing.assert_array_equal(deepest_with_carry(lows, 0.0, bar=HOUR), np.maximum(-lows.min(axis=1), 0))
     found = carry_effect(lows, 0.0, bar=HOUR, distance=0.03, probability=0.05)
     np.testing.assert_array_equal(found.touch_with, found.touch_without)
-    assert found.touch_with[-1] == np.mean(deepest_lows(lows, lows.shape[1]) >= 0.03)
+    assert found.touch_with[-1] == np.mean(np.maximum(-lows.min(axis=1), 0) >= 0.03)
 
 
 def test_where_the_price_stands_still_carry_alone_liquidates_when_it_has_used_up_the_distance() -> None:

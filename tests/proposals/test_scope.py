@@ -12,17 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from riskparams.proposals.scope import (
-    PLAIN_FLAGS,
-    REFUSALS,
-    AssetFacts,
-    BlindSpot,
-    ContractSecurity,
-    Scope,
-    Standing,
-    read_facts,
-    scope_statement,
-)
 
 import riskparams
 from riskparams.errors import ConfigError, RiskParamsError
@@ -37,6 +26,17 @@ from riskparams.paths.simulate import StartLaw
 from riskparams.paths.trigger import TriggerDrops
 from riskparams.prices.quality import numbers
 from riskparams.prices.sample import simulated_market
+from riskparams.proposals.scope import (
+    PLAIN_FLAGS,
+    REFUSALS,
+    AssetFacts,
+    BlindSpot,
+    ContractSecurity,
+    Scope,
+    Standing,
+    read_facts,
+    scope_statement,
+)
 from riskparams.proposals.sources import FLAGS
 from riskparams.returns import log_returns
 from riskparams.terms import DAY, Asset, Pair
@@ -114,14 +114,13 @@ def test_an_issuer_alone_makes_the_units() -> None:
     [
         ({"filled_share": 0.25}, "25.0 % of the history used is that of another asset."),
         ({"tail_exceedances": 61}, "The worst case rests on 61 large moves."),
-        ({"close_only": True}, "Only closing prices are known: a fall that was over before the close was not seen."),
         ({"depegs_observed": 0}, "No day was seen on which WSTX was not worth ETH at the pool's rate."),
         ({"depegs_observed": None}, "Nobody has counted the days on which WSTX was not worth ETH at the pool's rate."),
     ],
 )
 def test_provenance_that_is_thin_is_missing_evidence(provenance: dict[str, object], said: str) -> None:
     assert scope_statement(STAKED, (), {"depegs_observed": 2, **provenance}).missing == (said,)
-    ample = {"filled_share": 0.0, "tail_exceedances": 100, "close_only": False, "depegs_observed": 1}
+    ample = {"filled_share": 0.0, "tail_exceedances": 100, "depegs_observed": 1}
     assert scope_statement(STAKED, (), ample).missing == ()
 
 
@@ -147,10 +146,9 @@ def flags_in_source() -> set[str]:
 
 def _flagged(node: ast.AST) -> list[ast.AST]:
     match node:
-        case (
-            ast.Assign(targets=[ast.Name(id="flags")], value=value)
-            | ast.AnnAssign(target=ast.Name(id="flags"), value=ast.expr() as value)
-        ):
+        case ast.Assign(targets=[ast.Name(id="flags")], value=value):
+            return [value]
+        case ast.AnnAssign(target=ast.Name(id="flags"), value=ast.expr() as value):
             return [value]
         case ast.Assign(targets=[ast.Tuple(elts=[ast.Name(id="flags"), *_])], value=value):
             return [value]
