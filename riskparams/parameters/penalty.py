@@ -10,7 +10,7 @@ import numpy as np
 
 from riskparams.errors import ConfigError, Infeasible
 from riskparams.execution import SlippageLaw
-from riskparams.parameters.ltv import BONUS_STEP, ceiled, floored
+from riskparams.parameters.ltv import ceiled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,120 +101,159 @@ def required_bonus(debt: float, costs: LiquidationCosts, slippage: SlippageLaw, 
     return inf
 
 
-def largest_bonus(haircut: float, liquidation_threshold: float) -> float:
-    """Return the bonus above which a liquidation no longer repays the debt in full: `(1 - haircut) / threshold - 1`.
-
-    Negative where the threshold is too high for any bonus at all.
-
-    >>> round(largest_bonus(haircut=0.16, liquidation_threshold=0.8), 4)
-    0.05
-    """
-    return (1 - haircut) / liquidation_threshold - 1
-
-
-def largest_size_served(bonus_cap: float, costs: LiquidationCosts, slippage: SlippageLaw, *, daily_sigma: float) -> float:
-    """Return the largest debt (numeraire) whose requirement, times `safety`, a bonus of `bonus_cap` still pays.
-
-    The requirement is U-shaped in size: gas on the left, slippage on the right. This is the right end of the sizes around
-    the cheapest that fit, at most `costs.largest`. Raises `Infeasible` where not even the cheapest size fits.
-
-    >>> from riskparams.execution import ConstantProduct
-    >>> pool, costs = ConstantProduct(20e6).slippage, LiquidationCosts(inventory_sigmas=0, safety=1.0)
-    >>> round(largest_size_served(0.033313, costs, pool, daily_sigma=0), -3)    # the requirement of 500,000
-    500000.0
-    """
-    return _sizes_served(bonus_cap, costs, slippage, daily_sigma=daily_sigma)[1]
-
-
-def _sizes_served(
-    bonus_cap: float, costs: LiquidationCosts, slippage: SlippageLaw, *, daily_sigma: float
-) -> tuple[float, float]:
-    """Return the two ends of the sizes around the cheapest for which `safety` x requirement is within `bonus_cap`."""
-
-    def fits(debt: float) -> bool:
-        return costs.safety * required_bonus(debt, costs, slippage, daily_sigma=daily_sigma) <= bonus_cap
-
-    low = costs.smallest_debt_served
-    sizes = [float(size) for size in np.geomspace(low, max(costs.largest, low), 401)]
-    required = [required_bonus(size, costs, slippage, daily_sigma=daily_sigma) for size in sizes]
-    cheapest = required.index(min(required))
-    if not fits(sizes[cheapest]):
-        raise Infeasible(
-            f"a bonus of at most {bonus_cap:.4f} pays for no size: the cheapest, {sizes[cheapest]:,.0f}, needs "
-            f"{costs.safety * required[cheapest]:.4f} with its safety; lower the liquidation threshold or the caps"
-        )
-
-    def end(outward: list[float]) -> float:
-        inside = outward[0]
-        for outside in outward[1:]:
-            if not fits(outside):
-                while abs(outside / inside - 1) > 1e-9:
-                    middle = sqrt(inside * outside)
-                    inside, outside = (middle, outside) if fits(middle) else (inside, middle)
-                return inside
-            inside = outside
-        return inside
-
-    return end(sizes[cheapest::-1]), end(sizes[cheapest:])
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bonus:
-    """A recommended bonus, the requirement by debt size (numeraire -> fraction), and the debts it is meant for.
+    """A recommended bonus, the requirement by debt size (numeraire -> fraction), and the debt below which it falls short.
 
-    `min_debt` is the smallest debt it still pays for and `size_limit` the largest it was recommended for. `shrunk` says
-    that a cap on the bonus cut that size: debts beyond it are not to be counted on, so caps must shrink with it.
+    `slippage` and `inventory` are what a liquidator loses by selling at the dearest size, and the charge for holding it.
+    `largest_debt` is the largest debt it serves where a ceiling left fewer than were asked for: caps must shrink to it.
     """
 
     value: float
     required: tuple[tuple[float, float], ...]
     dearest_size: float
     min_debt: float
-    size_limit: float
-    shrunk: bool = False
+    slippage: float = 0.0
+    inventory: float = 0.0
+    largest_debt: float | None = None
 
 
-def recommend_bonus(
-    costs: LiquidationCosts, slippage: SlippageLaw, *, daily_sigma: float, most: float | None = None
-) -> Bonus:
+def largest_bonus(haircut: float, liquidation_threshold: float) -> float:
+    """Return the bonus above which a liquidation no longer repays the debt in full: `(1 - h) / threshold - 1`.
+
+    >>> round(largest_bonus(0.16, 0.8), 6)
+    0.05
+    """
+    return (1 - haircut) / liquidation_threshold - 1
+
+
+def recommend_bonus(costs: LiquidationCosts, slippage: SlippageLaw, *, daily_sigma: float, most: float | None = None) -> Bonus:
     """Return `safety` times the largest requirement over the sizes served, rounded up to 10 bp.
 
-    `most` caps the bonus, at `largest_bonus` for instance. Where the sizes served need more, the bonus does not rise:
-    they shrink to those that the cap pays for, and the result is `shrunk`. Without `most`, raises `Infeasible` when a
-    served size cannot be sold at any bonus; with it, when no size fits under the cap.
+    `min_debt` is the smallest debt that the bonus still pays for. With a ceiling `most` (see `largest_bonus`) only the sizes up
+    to `largest_size_served` are served. Raises `Infeasible` when a served size cannot be sold at any bonus, or no size under
+    the ceiling: the caps must shrink, not the bonus rise.
     """
 
     def need(debt: float) -> float:
         return required_bonus(debt, costs, slippage, daily_sigma=daily_sigma)
 
-    low, high = costs.smallest_debt_served, max(costs.largest_debt_served, costs.smallest_debt_served)
-    sizes = [float(size) for size in np.geomspace(low, high, 41)]
+    low, high = _range_served(costs)
+    served = high if most is None else largest_size_served(costs, slippage, daily_sigma=daily_sigma, most=most)
+    sizes = [float(size) for size in np.geomspace(low, served, 41)]
     required = [need(size) for size in sizes]
-    shrunk = False
-    if most is not None:
-        if not isfinite(most):
-            raise ConfigError(f"the cap on the bonus is {most}: expected a fraction, for example 0.10, or None for no cap")
-        cap = floored(most, BONUS_STEP)
-        if costs.safety * max(required) > cap:
-            left, right = _sizes_served(cap, costs, slippage, daily_sigma=daily_sigma)
-            shrunk = True
-            sizes = [float(size) for size in np.geomspace(left, max(min(right, high), left), 41)]
-            required = [need(size) for size in sizes]
     worst = max(required)
     if not isfinite(worst):
         size = sizes[required.index(inf)]
         raise Infeasible(f"no bonus pays for liquidating a debt of {size:,.0f}: the market is too thin; lower the caps")
     value = ceiled(costs.safety * worst)
-    below, above = 1e-3, sizes[0]
+    below, above = 1e-3, low
     while above / below > 1 + 1e-9:  # the requirement falls with size on this side: gas
         middle = sqrt(below * above)
         below, above = (below, middle) if need(middle) <= value else (middle, above)
     shown = sorted({0, 10, 20, 30, 40, required.index(worst)})
+    dearest = sizes[required.index(worst)]
+    gross = 1 + (1 - costs.protocol_share) * worst
     return Bonus(
         value=value,
         required=tuple((sizes[i], required[i]) for i in shown),
-        dearest_size=sizes[required.index(worst)],
+        dearest_size=dearest,
         min_debt=above,
-        size_limit=sizes[-1],
-        shrunk=shrunk,
+        slippage=slippage(gross * dearest),
+        inventory=costs.inventory_sigmas * daily_sigma * sqrt(costs.inventory_seconds / 86_400),
+        largest_debt=served if served < high else None,
     )
+
+
+def largest_size_served(costs: LiquidationCosts, slippage: SlippageLaw, *, daily_sigma: float, most: float) -> float:
+    """Return the largest debt (numeraire) up to which every served size is paid for, with its safety, under a bonus of `most`.
+
+    The requirement is U-shaped in size: its gas side ends at the smallest size served, so the search is for where slippage
+    passes the ceiling, by bisection to 1e-9. Raises `Infeasible` where the smallest size served does not fit either.
+    """
+    if not 0 <= most < inf:
+        raise ConfigError(f"the ceiling of the bonus is {most}: expected a fraction, 0 or more")
+
+    def fits(debt: float) -> bool:
+        need = required_bonus(debt, costs, slippage, daily_sigma=daily_sigma)
+        return isfinite(need) and ceiled(costs.safety * need) <= most
+
+    low, high = _range_served(costs)
+    if not fits(low):
+        need = required_bonus(low, costs, slippage, daily_sigma=daily_sigma)
+        raise Infeasible(
+            f"liquidating a debt of {low:,.0f}, the smallest served, takes a bonus of {costs.safety * need:.4f}, above the "
+            f"{most:.4f} that the haircut and threshold leave: lower the threshold"
+        )
+    sizes = [float(size) for size in np.geomspace(low, high, 41)]
+    above = next((i for i, size in enumerate(sizes) if not fits(size)), None)
+    if above is None:
+        return high
+    inside, outside = sizes[above - 1], sizes[above]
+    while outside / inside > 1 + 1e-9:
+        middle = sqrt(inside * outside)
+        inside, outside = (middle, outside) if fits(middle) else (inside, middle)
+    return inside
+
+
+def _range_served(costs: LiquidationCosts) -> tuple[float, float]:
+    return costs.smallest_debt_served, max(costs.largest_debt_served, costs.smallest_debt_served)
+
+
+def bonus_by_source(
+    costs: LiquidationCosts, laws: Mapping[str, SlippageLaw], *, daily_sigma: float
+) -> Mapping[str, Bonus | str]:
+    """Return the bonus by what is known of the market (volume, a depth curve, a pool), side by side; a reason where none pays.
+
+    >>> from riskparams.execution import ConstantProduct
+    >>> found = bonus_by_source(LiquidationCosts(), {"pool": ConstantProduct(1e5).slippage}, daily_sigma=0.04)
+    >>> found["pool"].split(": ")[1]
+    'the market is too thin; lower the caps'
+    """
+
+    def found(slippage: SlippageLaw) -> Bonus | str:
+        try:
+            return recommend_bonus(costs, slippage, daily_sigma=daily_sigma)
+        except Infeasible as reason:
+            return str(reason)
+
+    return {source: found(slippage) for source, slippage in laws.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrivalBonus:
+    """A bonus that pays for its own speed: what it makes of the horizon (seconds), the haircut and the largest threshold."""
+
+    value: float
+    horizon_seconds: float
+    haircut: float
+    liquidation_threshold: float
+
+
+def bonus_with_arrival(
+    haircut_of_horizon: Callable[[float], float],
+    base_seconds: float,
+    arrival: Callable[[float], float],
+    bonuses: Sequence[float],
+) -> ArrivalBonus:
+    """Return which of some bonuses allows the largest threshold, `(1 - h(H_0 + 1 / lambda(b))) / (1 + b)`.
+
+    Ties go to the smallest bonus. `base_seconds` is H_0, the horizon but for the wait for a liquidator. `arrival` is the rate
+    (per second) at which liquidators come for a bonus: one is waited for during 1 / lambda. Raises `Infeasible` where none
+    comes for any.
+
+    >>> best = bonus_with_arrival(lambda s: 0.002 * s**0.5, 60, lambda b: b / 100, [0.01, 0.03, 0.05, 0.08, 0.12])
+    >>> best.value, round(best.horizon_seconds), round(best.liquidation_threshold, 4)
+    (0.05, 2060, 0.8659)
+    """
+    found = []
+    for bonus in sorted(bonuses):
+        rate = arrival(bonus)
+        if rate > 0:
+            seconds = base_seconds + 1 / rate
+            haircut = haircut_of_horizon(seconds)
+            threshold = (1 - haircut) / (1 + bonus)
+            found.append(ArrivalBonus(value=bonus, horizon_seconds=seconds, haircut=haircut, liquidation_threshold=threshold))
+    if not found:
+        raise Infeasible(f"no liquidator comes for any of {len(bonuses)} bonuses: offer larger ones, or keep a backstop")
+    return max(found, key=lambda one: one.liquidation_threshold)
