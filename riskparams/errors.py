@@ -61,5 +61,9 @@ class Infeasible(GuardrailError):
     """No parameters satisfy the constraints."""
 
 
+REFUSALS = (InsufficientData, ModelError, Infeasible)
+"""What ends the recommendation of one pair and not that of the others: no data, no model, nothing feasible."""
+
+
 class ToxicParameters(GuardrailError):
     """Threshold x (1 + bonus) leaves less than the haircut: liquidating would worsen a position."""

@@ -38,11 +38,12 @@ def largest_liquidation(bonus: float, costs: LiquidationCosts, slippage: Slippag
     """
 
     def pays(debt: float) -> bool:
-        return required_bonus(debt, costs, slippage, daily_sigma=daily_sigma) <= bonus
+        sellable = slippage((1 + bonus) * debt) < 1  # all that is handed over, where a curve ends
+        return sellable and required_bonus(debt, costs, slippage, daily_sigma=daily_sigma) <= bonus
 
     start = costs.smallest_debt_served
     while start < MOST and not pays(start):
-        start *= 2  # gas binds below
+        start *= 1.05  # gas binds below; sizes that pay can be few
     return _largest(pays, start) if start < MOST else 0.0
 
 

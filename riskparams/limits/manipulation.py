@@ -41,6 +41,8 @@ def pool_cost(pool: ConstantProduct, *, fee: float, pricing: OraclePricing) -> C
     """
     if not 0 <= fee < 1:
         raise ConfigError(f"the venue's fee is {fee}: expected a fraction, 0 or more")
+    if pricing is OraclePricing.EXTERNAL:
+        raise ConfigError("an external price does not follow from this pool: give the depth of its market to market_cost")
 
     def cost(rise: float) -> float:
         root = sqrt(1 + rise)

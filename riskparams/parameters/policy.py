@@ -76,6 +76,12 @@ class CycleDrops:
     scenarios: tuple[ScenarioDrop, ...]
     jumps: JumpLayer | None
 
+    @property
+    def scenario(self) -> float:
+        """The deepest of the scenarios' drops; 0 of none."""
+        deepest = worst(self.scenarios)
+        return deepest.drop if deepest else 0.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulated:
@@ -124,13 +130,12 @@ class PairPolicy:
     ) -> Recommendation:
         """Return what the simulated drops recommend; `at_estimate` splits off the part of estimation error (`haircut`)."""
         task, appetite, model, cycle = self.task, self.task.appetite, simulated.model, simulated.cycle
-        deepest = worst(cycle.scenarios)
         cut = haircut(
             simulated.drops,
             appetite,
             oracle_step=task.oracle_step,
             conformal=conformal_factor(model, wait=self.triggers(panel).wait) if appetite.conformal else 1.0,
-            scenario=deepest.drop if deepest else 0.0,
+            scenario=cycle.scenario,
             at_estimate=at_estimate,
         )
         volume = task.daily_volume or daily_volume(panel, task.pair, task.costs)

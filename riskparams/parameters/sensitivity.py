@@ -11,7 +11,6 @@ import numpy as np
 from riskparams.errors import RiskParamsError
 from riskparams.parameters.haircut import haircut
 from riskparams.parameters.policy import PairPolicy, Simulated
-from riskparams.parameters.scenarios import worst
 from riskparams.paths.model import ModelSpec, PathModel, assemble, fit_path_model
 from riskparams.paths.simulate import StartLaw
 from riskparams.paths.trigger import TriggerDrops
@@ -96,9 +95,8 @@ def _again(model: PathModel, spec: ModelSpec) -> PathModel:
 
 
 def _level(policy: PairPolicy, simulated: Simulated, drops: dict[StartLaw, TriggerDrops]) -> tuple[float, float]:
-    deepest = worst(simulated.cycle.scenarios)
     appetite, step = policy.task.appetite, policy.task.oracle_step
-    found = haircut(drops, appetite, oracle_step=step, scenario=deepest.drop if deepest else 0.0)
+    found = haircut(drops, appetite, oracle_step=step, scenario=simulated.cycle.scenario)
     return found.value, 1 - (1 - step) * (1 - found.laws[StartLaw.PIT].drop)
 
 

@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any
 
 from riskparams.compute import Executor
-from riskparams.errors import ConfigError, Infeasible, InsufficientData, ModelError, RiskParamsError
+from riskparams.errors import REFUSALS, ConfigError, RiskParamsError
 from riskparams.parameters.audit import Implied, audit
 from riskparams.parameters.policy import PairPolicy, PairTask
 from riskparams.parameters.risk_parameters import ObservedParameters
@@ -84,7 +84,7 @@ def _audited(job: _Job) -> AuditedPair:
     try:
         simulated = policy.simulate(job.panel)
         haircut = policy.recommendation(job.panel, simulated).haircut.value
-    except (InsufficientData, ModelError, Infeasible) as error:
+    except REFUSALS as error:
         return AuditedPair(pair=str(job.task.pair), haircut=None, implied=(), refused=_said(error))
     implied = tuple(audit(policy, job.panel, simulated, one) for one in job.observed)
     return AuditedPair(pair=str(job.task.pair), haircut=haircut, implied=implied)

@@ -20,7 +20,7 @@ from riskparams.backtest.replay import BacktestResult, replay
 from riskparams.backtest.schedule import ParameterSchedule, PublishedDrops
 from riskparams.backtest.trigger_coverage import CoverageTest, TriggerOutcomes, pooled_coverage, trigger_coverage
 from riskparams.backtest.walk_forward import refit_dates, walk_forward
-from riskparams.errors import ConfigError, Infeasible, InsufficientData, ModelError, RiskParamsError
+from riskparams.errors import REFUSALS, ConfigError, InsufficientData, RiskParamsError
 from riskparams.parameters.policy import PairPolicy, PairTask
 from riskparams.parameters.recommend import Recommendation
 from riskparams.parameters.risk_parameters import ObservedParameters, RiskParameters
@@ -74,7 +74,7 @@ def pair_outcome_or_refusal(job: PairJob) -> PairOutcome | Refusal:
     """Return the outcome of a pair, or why there is none: no data, no model or nothing feasible; other errors are raised."""
     try:
         return pair_outcome(job)
-    except (InsufficientData, ModelError, Infeasible) as error:
+    except REFUSALS as error:
         return Refusal(pair=job.task.pair, error=error)
 
 

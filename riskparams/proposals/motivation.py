@@ -107,8 +107,8 @@ def _binding(pair: Document, appetite: Document) -> str:
         "through-the-cycle floor": "The haircut is set by the through-the-cycle floor: the mix asks for less.",
         "smallest haircut": "The haircut is set by the smallest one that may be recommended: the simulated drops ask for less.",
     }
-    set_by = [reasons.get(name, f"The haircut is set by: {name}.") for name in pair["binding"] if name != "not collateral"]
-    return f"The simulated drops by start law are {drops}. {' '.join(set_by)}"
+    first = pair["binding"][0]  # what follows it holds threshold, maximum LTV and bonus
+    return f"The simulated drops by start law are {drops}. {reasons.get(first, f'The haircut is set by: {first}.')}"
 
 
 def live_reading(pair: Document, appetite: Document) -> list[str]:

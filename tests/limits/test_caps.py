@@ -73,6 +73,24 @@ def test_at_the_largest_liquidation_the_bonus_is_just_what_is_required(bonus: fl
     assert required_bonus(debt, COSTS, law, daily_sigma=0.04) == pytest.approx(bonus, rel=1e-4)
 
 
+def test_a_cap_never_hands_over_more_than_a_curve_quotes() -> None:
+    curve = DepthCurve(sold=(1e6,), average_slippage=(0.001,))
+    debt = largest_liquidation(0.10, COSTS, curve.slippage, daily_sigma=0.04)
+    assert 1.10 * debt == pytest.approx(1e6)
+
+
+def test_a_narrow_range_of_sizes_that_pay_is_not_passed_by() -> None:
+    law = ConstantProduct(5e6).slippage
+    sizes = [12_000 * 1.01**step for step in range(600)]
+    cheapest = min(required_bonus(size, COSTS, law, daily_sigma=0.04) for size in sizes)
+    assert largest_liquidation(1.005 * cheapest, COSTS, law, daily_sigma=0.04) > 0
+
+
+def test_an_external_price_is_not_costed_as_a_pool() -> None:
+    with pytest.raises(ConfigError, match="market_cost"):
+        pool_cost(ConstantProduct(1e6), fee=0.003, pricing=OraclePricing.EXTERNAL)
+
+
 def test_a_bonus_that_pays_nobody_liquidates_nothing() -> None:
     assert largest_liquidation(0.001, COSTS, DEPTH.slippage, daily_sigma=0.04) == 0.0
 
